@@ -1,0 +1,70 @@
+#include "base/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace moesaic::base {
+
+TensorView::TensorView(void* data, DType dtype, absl::Span<const std::int64_t> dims, Device device)
+    : data(data), dtype(dtype), device(device), rank(static_cast<int>(dims.size())) {
+  MOESAIC_CHECK(dims.size() <= kMaxRank);
+  for (std::size_t i = 0; i < dims.size(); ++i) shape[i] = dims[i];
+}
+
+std::int64_t TensorView::elements() const {
+  std::int64_t n = 1;
+  for (int i = 0; i < rank; ++i) n *= shape[i];
+  return n;
+}
+
+std::size_t TensorView::bytes() const {
+  return static_cast<std::size_t>(elements()) * DTypeBytes(dtype);
+}
+
+Buffer::~Buffer() { std::free(data_); }
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
+      device_(other.device_) {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  if (this != &other) {
+    std::free(data_);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    device_ = other.device_;
+  }
+  return *this;
+}
+
+absl::StatusOr<Buffer> Buffer::Allocate(std::size_t bytes, Device device) {
+  if (device.kind != DeviceKind::kCpu) {
+    return absl::UnimplementedError("this build allocates host memory only");
+  }
+  if (bytes == 0) return Buffer(nullptr, 0, device);
+  constexpr std::size_t kAlignment = 64;  // one cache line, and one AVX-512 vector
+  if (bytes > SIZE_MAX - kAlignment) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes"));
+  }
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* data = std::aligned_alloc(kAlignment, rounded);
+  if (data == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes"));
+  }
+  std::memset(data, 0, rounded);
+  return Buffer(data, bytes, device);
+}
+
+TensorView Buffer::View(DType dtype, absl::Span<const std::int64_t> dims,
+                        std::size_t offset_bytes) const {
+  TensorView view(static_cast<char*>(data_) + offset_bytes, dtype, dims, device_);
+  MOESAIC_CHECK(offset_bytes + view.bytes() <= bytes_);
+  return view;
+}
+
+}  // namespace moesaic::base

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/ids.h"
+#include "base/tensor.h"
+
+namespace moesaic::router {
+
+/// The routed experts of one layer for the rows of one micro-batch. Everything borrowed stays valid
+/// and unchanged until the call's `done` has run.
+struct ExpertCall {
+  base::LayerId layer;
+  int top_k = 0;
+  int hidden_size = 0;
+  /// Activations after the norm, [tokens, hidden], f32 or bf16 (the compute dtype), host memory.
+  base::TensorView rows;
+  /// [tokens * top_k], experts of each token in ascending order; -1 skips the entry.
+  absl::Span<const std::int32_t> expert_ids;
+  /// [tokens * top_k], gate weight of each entry.
+  absl::Span<const float> weights;
+  /// [tokens], whether the row belongs to a prompt (prefill lane) or to a generated token (decode).
+  absl::Span<const bool> is_prefill;
+  /// [tokens], monotonic time after which nobody wants the row.
+  absl::Span<const absl::Duration> deadlines;
+  /// [tokens + 1], non-decreasing: slots of token t are [slot_offsets[t], slot_offsets[t + 1]), one
+  /// per distinct unit of the token, units ascending.
+  absl::Span<const std::int32_t> slot_offsets;
+  /// Output, f32 [slots, hidden], host memory: slot s = the sum over its unit's experts. A slot of
+  /// a failed token is unspecified.
+  base::TensorView slots;
+};
+
+/// Outcome of an ExpertCall.
+struct ExpertOutcome {
+  /// Tokens (row numbers) that could not be computed, ascending, and why; the rest is complete.
+  struct Failure {
+    std::int32_t token;
+    absl::Status status;
+  };
+  std::vector<Failure> failures;
+};
+
+/// Where routed experts are computed: over gRPC in the router, in-process in tests. Thread-safe.
+class ExpertBackend {
+ public:
+  virtual ~ExpertBackend() = default;
+  /// Starts the computation and returns. `done` runs exactly once, on a thread of the backend's
+  /// choice, and must only post to a loop.
+  virtual void Compute(const ExpertCall& call, absl::AnyInvocable<void(ExpertOutcome)> done) = 0;
+  /// Whether every unit of every MoE layer has a live holder now: OK, or Unavailable naming what is
+  /// missing.
+  virtual absl::Status Ready() const = 0;
+  /// Experts per unit.
+  virtual int unit_size() const = 0;
+};
+
+}  // namespace moesaic::router
