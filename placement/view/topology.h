@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "proto/moesaic/v1/common.pb.h"
+#include "proto/moesaic/v1/coordinator.pb.h"
+
+namespace moesaic::placement {
+
+/// What must agree before two processes may compute one model together. Immutable value.
+struct ModelIdentity {
+  std::string model_id;           ///< Name it is served under; may differ between processes.
+  std::string model_fingerprint;  ///< Hex SHA-256 of the checkpoint's contents (sampled).
+  std::string numerics_id;        ///< Hex hash of everything that decides result bits.
+  std::uint32_t hidden_size = 0;
+  std::uint32_t unit_size = 0;
+
+  bool operator==(const ModelIdentity&) const = default;
+};
+
+ModelIdentity IdentityFromProto(const v1::ModelIdentity& proto);
+v1::ModelIdentity IdentityToProto(const ModelIdentity& identity);
+
+/// OK when `theirs` may compute together with `ours`; model_id is not compared.
+/// Errors: FailedPrecondition naming the first differing field and both values.
+absl::Status CheckSameModel(const ModelIdentity& ours, const ModelIdentity& theirs);
+
+/// The routed experts of a model, as far as placement needs to know them. Immutable value.
+struct ExpertTopology {
+  std::vector<base::LayerId> moe_layers;  ///< Layers with routed experts, ascending.
+  std::uint32_t experts_per_layer = 0;
+  std::uint32_t unit_size = 0;   ///< Experts per unit; a layer's last unit may hold fewer.
+  std::uint64_t unit_bytes = 0;  ///< Bytes one full unit takes in a shard's memory.
+
+  bool operator==(const ExpertTopology&) const = default;
+
+  std::uint32_t units_per_layer() const {
+    return unit_size == 0 ? 0 : (experts_per_layer + unit_size - 1) / unit_size;
+  }
+  std::uint32_t units_total() const {
+    return static_cast<std::uint32_t>(moe_layers.size()) * units_per_layer();
+  }
+  base::UnitId UnitOf(base::ExpertId expert) const {
+    return base::UnitId(expert.value() / unit_size);
+  }
+  /// Position of `layer` in moe_layers; nullopt for a dense or unknown layer.
+  std::optional<std::uint32_t> LayerIndex(base::LayerId layer) const;
+};
+
+/// Checks bounds (at most 4096 layers, 65536 experts a layer, sizes not 0) and the order of layers.
+/// Errors: InvalidArgument naming the field.
+absl::StatusOr<ExpertTopology> TopologyFromProto(const v1::ExpertTopology& proto);
+v1::ExpertTopology TopologyToProto(const ExpertTopology& topology);
+
+/// One unit of the whole model; ordered by layer, then unit. Immutable value.
+struct UnitKey {
+  base::LayerId layer;
+  base::UnitId unit;
+  constexpr auto operator<=>(const UnitKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const UnitKey& key) {
+    return H::combine(std::move(h), key.layer, key.unit);
+  }
+};
+
+/// Reads the compact form used by reports and load requests; the result is sorted and unique.
+/// Errors: InvalidArgument naming a layer or unit `topology` does not have.
+absl::StatusOr<std::vector<UnitKey>> UnitsFromProto(
+    const google::protobuf::RepeatedPtrField<v1::LayerUnits>& proto,
+    const ExpertTopology& topology);
+/// Inverse of UnitsFromProto. Requires: `units` sorted.
+void UnitsToProto(const std::vector<UnitKey>& units,
+                  google::protobuf::RepeatedPtrField<v1::LayerUnits>& proto);
+
+base::PlacementEpoch EpochFromProto(const v1::Epoch& proto);
+v1::Epoch EpochToProto(base::PlacementEpoch epoch);
+
+}  // namespace moesaic::placement
