@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "http/message.h"
+
+namespace moesaic::http {
+
+/// Limits of a client.
+struct ClientOptions {
+  absl::Duration connect_timeout = absl::Seconds(5);
+  absl::Duration read_timeout = absl::Seconds(600);  ///< Without any byte arriving.
+  std::size_t max_response_bytes = 256 << 20;
+};
+
+/// A small blocking HTTP/1.1 client for command-line tools and tests: one connection per call.
+/// Immutable; calls may run in parallel.
+class Client {
+ public:
+  /// `url`: "http://host[:port][/prefix]". Errors: InvalidArgument for anything else.
+  static absl::StatusOr<Client> Create(std::string_view url, ClientOptions options = {});
+
+  /// Any answer of the server is OK, whatever its status. Errors: Unavailable when it cannot be
+  /// reached or breaks off, DeadlineExceeded, ResourceExhausted for an answer that is too long.
+  absl::StatusOr<Response> Get(std::string_view path, std::vector<Header> headers = {}) const;
+  absl::StatusOr<Response> Post(std::string_view path, std::string body,
+                                std::vector<Header> headers = {}) const;
+
+  /// Posts and calls `on_data` with the data of each server-sent event as it arrives, "[DONE]"
+  /// included; `on_data` returning false disconnects. An answer that is no event stream comes back
+  /// whole; after an event stream the body is empty.
+  absl::StatusOr<Response> PostStreaming(std::string_view path, std::string body,
+                                         absl::FunctionRef<bool(std::string_view)> on_data,
+                                         std::vector<Header> headers = {}) const;
+
+ private:
+  Client(std::string host, std::string port, std::string prefix, ClientOptions options);
+
+  std::string host_;
+  std::string port_;
+  std::string prefix_;
+  ClientOptions options_;
+};
+
+}  // namespace moesaic::http

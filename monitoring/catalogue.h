@@ -1,0 +1,96 @@
+#pragma once
+
+namespace moesaic::monitoring {
+
+/// What a metric is called and means. Label names end at the first null. Immutable.
+struct MetricDef {
+  static constexpr int kMaxLabels = 3;
+  const char* name;
+  const char* help;
+  const char* labels[kMaxLabels] = {};
+};
+struct CounterDef : MetricDef {};
+struct GaugeDef : MetricDef {};
+/// `buckets` points at ascending upper bounds; +Inf is added.
+struct HistogramDef : MetricDef {
+  const double* buckets;
+  int bucket_count;
+};
+
+/// Every metric of Moesaic. Base units in names, `_total` on counters, no unbounded label.
+namespace metrics {
+
+// Bounds in seconds. Latencies of whole requests span five decades, of single tokens four.
+inline constexpr double kRequestBounds[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,   2.5,
+                                            5,    10,    20,   40,  80,   160, 320, 640};
+inline constexpr double kTokenBounds[] = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08,
+                                          0.15,  0.3,    0.6,   1.2,  2.5,  5,    10};
+inline constexpr double kDispatchBounds[] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01,
+                                             0.02,   0.05,   0.1,    0.25,  0.5,   1,     5};
+
+// Front.
+inline constexpr CounterDef kRequestsTotal{{"moesaic_requests_total",
+                                            "Finished HTTP and gRPC requests by endpoint and "
+                                            "status code.",
+                                            {"endpoint", "code"}}};
+inline constexpr GaugeDef kRequestsInFlight{
+    {"moesaic_requests_in_flight", "Generation requests accepted and not yet finished."}};
+inline constexpr CounterDef kUnknownRequestFieldsTotal{
+    {"moesaic_unknown_request_fields_total",
+     "Fields of request bodies that were ignored because the API does not know them."}};
+inline constexpr CounterDef kPromptTokensTotal{
+    {"moesaic_prompt_tokens_total", "Prompt tokens of finished requests."}};
+inline constexpr CounterDef kCachedPromptTokensTotal{
+    {"moesaic_cached_prompt_tokens_total",
+     "Prompt tokens of finished requests whose KV came from the prefix cache."}};
+inline constexpr CounterDef kGeneratedTokensTotal{
+    {"moesaic_generated_tokens_total", "Tokens generated and delivered."}};
+inline constexpr HistogramDef kTimeToFirstTokenSeconds{
+    {"moesaic_time_to_first_token_seconds", "From the arrival of a request to its first token."},
+    kRequestBounds,
+    16};
+inline constexpr HistogramDef kInterTokenLatencySeconds{
+    {"moesaic_inter_token_latency_seconds", "Between two tokens of one choice."}, kTokenBounds, 14};
+inline constexpr HistogramDef kRequestDurationSeconds{
+    {"moesaic_request_duration_seconds", "From the arrival of a generation request to its end."},
+    kRequestBounds,
+    16};
+inline constexpr HistogramDef kRequestPhaseSeconds{
+    {"moesaic_request_phase_seconds",
+     "Seconds a generation spent in a phase (queue, prefill, decode).",
+     {"phase"}},
+    kRequestBounds,
+    16};
+
+// Scheduler.
+inline constexpr GaugeDef kQueueLength{
+    {"moesaic_queue_length", "Generations waiting for their first step."}};
+inline constexpr GaugeDef kRunningGenerations{
+    {"moesaic_running_generations", "Generations that take part in steps."}};
+inline constexpr GaugeDef kKvCacheUsageRatio{
+    {"moesaic_kv_cache_usage_ratio", "Share of the KV cache's blocks that is in use, 0 to 1."}};
+inline constexpr CounterDef kPreemptionsTotal{
+    {"moesaic_preemptions_total",
+     "Generations put back into the queue because KV blocks ran out."}};
+
+// Dispatch, as the router sees it, and expert work, as the shard sees it.
+inline constexpr CounterDef kDispatchesTotal{
+    {"moesaic_dispatches_total", "Dispatches answered, by shard and lane.", {"shard", "lane"}}};
+inline constexpr CounterDef kDispatchedRowsTotal{
+    {"moesaic_dispatched_rows_total", "Token rows sent to a shard.", {"shard"}}};
+inline constexpr CounterDef kExpertRowsTotal{
+    {"moesaic_expert_rows_total", "(Token, expert) pairs computed, by shard.", {"shard"}}};
+inline constexpr HistogramDef kDispatchSeconds{
+    {"moesaic_dispatch_seconds", "From the sending of a dispatch to its reply.", {"shard"}},
+    kDispatchBounds,
+    14};
+inline constexpr GaugeDef kReadyShards{
+    {"moesaic_ready_shards", "Shards that this process can send work to."}};
+
+// Process.
+inline constexpr GaugeDef kBuildInfo{{"moesaic_build_info",
+                                      "Always 1; its labels say what is running.",
+                                      {"version", "role", "numerics_id"}}};
+
+}  // namespace metrics
+}  // namespace moesaic::monitoring
