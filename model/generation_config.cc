@@ -1,0 +1,1 @@
+#include "model/generation_config.h"
