@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "base/stream.h"
+#include "base/tensor.h"
+#include "kernels/packed_matrix.h"
+
+namespace moesaic::kernels {
+
+/// y = x · Wᵀ. Each output is one chain of f32 fused multiply-adds over k ascending, from +0, with
+/// the weight widened (fp8: multiplied by its scale, rounded to f32) first; y is rounded once. So a
+/// row's bits depend on that row and W alone.
+struct LinearArgs {
+  /// [m, k] f32 or bf16.
+  base::TensorView x;
+  /// [n, k]; borrowed.
+  const PackedMatrix* weight = nullptr;
+  /// [m, n] f32 or bf16, overwritten; must not overlap x.
+  base::TensorView y;
+  /// Elements between rows; 0 means contiguous.
+  std::int64_t x_row_stride = 0;
+  std::int64_t y_row_stride = 0;
+};
+
+/// InvalidArgument on shapes, types or strides that do not fit; Unimplemented on a device that this
+/// build has no kernel for.
+absl::Status CanRun(const LinearArgs& args);
+
+/// 0: tiles live on the stack.
+std::size_t WorkspaceBytes(const LinearArgs& args);
+
+/// Enqueues the product; what args points to must live until the stream has passed it.
+/// Errors: those of CanRun.
+absl::Status Launch(const LinearArgs& args, base::TensorView workspace, base::Stream& stream);
+
+/// The definition, as plain loops on the calling thread, host memory only. Requires: CanRun.
+void LinearReference(const LinearArgs& args);
+
+}  // namespace moesaic::kernels

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/compute_pool.h"
+#include "base/tensor.h"
+
+namespace moesaic::kernels {
+
+/// A checkpoint tensor, or some of its rows, on its way into a PackedMatrix. Borrowed.
+struct WeightSource {
+  /// [rows, columns] f32, bf16, f16 or fp8, host memory. Any alignment (a memory map has none).
+  base::TensorView weight;
+  /// fp8 only, required there: [ceil(rows / 128), ceil(columns / 128)] f32 or bf16; an element is
+  /// fp8 * scale (a multiplication, whatever the tensor's name says). Any alignment.
+  std::optional<base::TensorView> scale = std::nullopt;
+  /// The rows [row_begin, row_begin + rows) are taken; rows < 0 takes all from row_begin on.
+  std::int64_t row_begin = 0;
+  std::int64_t rows = -1;
+  /// Packs the transpose of what was taken: its columns become outputs.
+  bool transposed = false;
+};
+
+/// An owned weight matrix W [n, k] laid out for `Linear`: panels of 16 outputs, each panel
+/// [k][16] (zero padded in n), so that lanes run along n and memory is read once, in order.
+///
+/// Storage f32 or bf16: elements. Storage fp8: e4m3 bytes, and f32 scales [panel][ceil(k/128)][16]
+/// (one per output and block of 128 inputs, so that sources may start at any row).
+/// Immutable after Pack, movable; thread-safe.
+class PackedMatrix {
+ public:
+  /// Outputs of a panel: one AVX-512 vector of f32.
+  static constexpr std::int64_t kPanel = 16;
+  /// Inputs that share an fp8 scale, as in the checkpoints.
+  static constexpr std::int64_t kScaleBlock = 128;
+
+  PackedMatrix() = default;
+
+  /// Packs `sources` stacked along n (gate above up, q above k above v …); all have the same k.
+  /// Storage f32 and bf16 take every source type (rounding once to nearest even); fp8 takes fp8
+  /// only. `pool`, if given, shares the work.
+  /// Errors: InvalidArgument on shapes, types, a missing scale or a row range outside the tensor,
+  /// and for fp8 storage of a transposed source whose row_begin is no multiple of 128;
+  /// ResourceExhausted; Unimplemented for a device this build lacks.
+  static absl::StatusOr<PackedMatrix> Pack(absl::Span<const WeightSource> sources,
+                                           base::DType storage, base::Device device = {},
+                                           base::ComputePool* pool = nullptr);
+
+  std::int64_t n() const { return n_; }
+  std::int64_t k() const { return k_; }
+  std::int64_t panels() const { return (n_ + kPanel - 1) / kPanel; }
+  std::int64_t scale_blocks() const { return (k_ + kScaleBlock - 1) / kScaleBlock; }
+  base::DType storage() const { return storage_; }
+  base::Device device() const { return data_.device(); }
+  /// Memory held: weights and scales.
+  std::size_t bytes() const { return data_.bytes() + scales_.bytes(); }
+
+  /// [panels][k][16] of the storage type.
+  const void* data() const { return data_.data(); }
+  /// fp8 only: [panels][scale_blocks][16].
+  const float* scales() const { return scales_.As<float>(); }
+
+ private:
+  std::int64_t n_ = 0;
+  std::int64_t k_ = 0;
+  base::DType storage_ = base::DType::kF32;
+  base::Buffer data_;
+  base::Buffer scales_;
+};
+
+}  // namespace moesaic::kernels

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace moesaic::kernels {
+
+/// Names of the instruction sets this build has code for and this CPU can run, best first:
+/// "avx512", "avx2", "neon", "scalar". Every kernel gives the same bits on each of them; "scalar"
+/// stands in on a CPU without fused multiply-add and is slow.
+std::vector<std::string> SupportedSimdTargets();
+
+/// The instruction set that kernels use now.
+std::string_view ActiveSimdTarget();
+
+/// Makes kernels use `name` or, where the CPU lacks it, the best one below it. An empty name or
+/// "auto" lifts the limit. Process-wide, since Highway's dispatch tables are: call it at start-up
+/// or between launches, never beside one. Errors: InvalidArgument for an unknown name.
+absl::Status SetMaxSimdTarget(std::string_view name);
+
+}  // namespace moesaic::kernels
