@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/ids.h"
+
+namespace moesaic::router {
+
+/// What the dispatcher knows of one shard and has counted since it first named it.
+struct ShardDispatchStats {
+  base::ShardId id;
+  std::string name;
+  std::string address;
+  bool decode_connected = false;
+  bool prefill_connected = false;
+  absl::Status last_error;           ///< Why a stream is down; OK when both are up.
+  std::uint64_t dispatches = 0;      ///< Messages sent.
+  std::uint64_t rows = 0;            ///< Rows sent.
+  std::uint64_t in_flight_rows = 0;  ///< Rows sent and not answered now.
+  // Sums over answered dispatches; divide by `answered` for means.
+  std::uint64_t answered = 0;
+  absl::Duration round_trip_sum;
+  absl::Duration queue_wait_sum;  ///< As the shard reports it.
+  absl::Duration compute_sum;     ///< As the shard reports it.
+};
+
+/// Counters of a router's dispatching since it started; only ever growing but for in_flight_rows.
+struct DispatchStats {
+  std::uint64_t calls = 0;                 ///< ExpertCalls begun.
+  std::uint64_t dispatches = 0;            ///< Messages sent to shards, resends included.
+  std::uint64_t rows = 0;                  ///< Rows in those messages.
+  std::uint64_t bytes_sent = 0;            ///< Tensor bytes in those messages.
+  std::uint64_t bytes_received = 0;        ///< Tensor bytes of replies.
+  std::uint64_t retried_units = 0;         ///< (row, unit) pairs sent again, for whatever reason.
+  std::uint64_t missing_units = 0;         ///< (row, unit) pairs a shard said it does not hold.
+  std::uint64_t broken_streams = 0;        ///< Connected streams that ended.
+  std::uint64_t late_rows = 0;             ///< Result rows that came when nobody waited any more.
+  std::uint64_t invalid_replies = 0;       ///< Replies that named rows or units not asked for.
+  std::uint64_t failed_rows = 0;           ///< Tokens given back as failures.
+  std::uint64_t waiting_units = 0;         ///< (row, unit) pairs now without a live replica.
+  std::vector<ShardDispatchStats> shards;  ///< Ascending by id.
+};
+
+}  // namespace moesaic::router
