@@ -10,26 +10,15 @@
 #include "base/ids.h"
 #include "proto/moesaic/v1/common.pb.h"
 #include "proto/moesaic/v1/coordinator.pb.h"
+#include "rpc/model_identity.h"
 
 namespace moesaic::placement {
 
-/// What must agree before two processes may compute one model together. Immutable value.
-struct ModelIdentity {
-  std::string model_id;           ///< Name it is served under; may differ between processes.
-  std::string model_fingerprint;  ///< Hex SHA-256 of the checkpoint's contents (sampled).
-  std::string numerics_id;        ///< Hex hash of everything that decides result bits.
-  std::uint32_t hidden_size = 0;
-  std::uint32_t unit_size = 0;
-
-  bool operator==(const ModelIdentity&) const = default;
-};
-
-ModelIdentity IdentityFromProto(const v1::ModelIdentity& proto);
-v1::ModelIdentity IdentityToProto(const ModelIdentity& identity);
-
-/// OK when `theirs` may compute together with `ours`; model_id is not compared.
-/// Errors: FailedPrecondition naming the first differing field and both values.
-absl::Status CheckSameModel(const ModelIdentity& ours, const ModelIdentity& theirs);
+// Defined once, where the handshake needs it too.
+using rpc::CheckSameModel;
+using rpc::IdentityFromProto;
+using rpc::IdentityToProto;
+using rpc::ModelIdentity;
 
 /// The routed experts of a model, as far as placement needs to know them. Immutable value.
 struct ExpertTopology {
