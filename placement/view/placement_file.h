@@ -13,7 +13,7 @@ namespace moesaic::placement {
 absl::Status SavePlacement(const std::string& path, const PlacementMap& map);
 
 /// Reads what SavePlacement wrote. Errors name the path: NotFound; DataLoss when the content is
-/// damaged; whatever PlacementMap::FromProto finds.
+/// damaged or fails a check of PlacementMap::FromProto.
 absl::StatusOr<std::shared_ptr<const PlacementMap>> LoadPlacement(const std::string& path);
 
 }  // namespace moesaic::placement

@@ -29,6 +29,8 @@ struct ShardInfo {
   bool operator==(const ShardInfo&) const = default;
 };
 
+v1::PlacedShard ShardToProto(const ShardInfo& shard);
+
 /// Which shards hold which unit, at one epoch. Complete for every unit of every MoE layer; a unit
 /// without a live holder has none. Immutable: share it as shared_ptr<const PlacementMap>.
 class PlacementMap {

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "placement/view/placement_holder.h"
 #include "placement/view/topology.h"
@@ -46,12 +47,14 @@ class PlacementWatcher {
  private:
   PlacementWatcher(Options options, std::shared_ptr<grpc::ChannelInterface> channel,
                    PlacementHolder& holder);
+  void AdoptRemembered();
   void Run();
-  /// One stream from start to end. Returns why it ended; sets `progressed` when it delivered.
+  /// One stream from start to end. Returns why it ended; sets `progressed` when it came up.
   absl::Status WatchOnce(bool& progressed);
   absl::Status Take(const v1::Placement& proto);
   /// Publishes the context so that Stop can cancel it; false when stopping.
   bool BeginStream(grpc::ClientContext& context);
+  void MarkConnected();
   void EndStream(absl::Status status);
   /// Sleeps for `delay`; false when stopping.
   bool Pause(absl::Duration delay);
