@@ -14,7 +14,7 @@ namespace moesaic::model {
 struct GenerationConfig {
   std::optional<bool> do_sample;  ///< false means greedy.
   std::optional<float> temperature;
-  std::optional<int> top_k;
+  std::optional<int> top_k;  ///< 0: no limit.
   std::optional<float> top_p;
   std::optional<float> min_p;
   std::optional<float> repetition_penalty;
