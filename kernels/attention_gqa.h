@@ -52,8 +52,7 @@ absl::Status CanRun(const AttentionGqaArgs& args);
 std::size_t WorkspaceBytes(const AttentionGqaArgs& args);
 /// Enqueues the op. workspace: u8 [≥ WorkspaceBytes(args)], 64-byte aligned, used until the stream
 /// has passed. Errors: those of CanRun; ResourceExhausted when the workspace is too small.
-absl::Status Launch(const AttentionGqaArgs& args, const base::TensorView& workspace,
-                    base::Stream& stream);
+absl::Status Launch(const AttentionGqaArgs& args, base::TensorView workspace, base::Stream& stream);
 
 /// The same arithmetic by plain loops over host memory, for tests. Requires: CanRun(args) is OK.
 void AttentionGqaReference(const AttentionGqaArgs& args);

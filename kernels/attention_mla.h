@@ -58,8 +58,7 @@ absl::Status CanRun(const AttentionMlaArgs& args);
 std::size_t WorkspaceBytes(const AttentionMlaArgs& args);
 /// Enqueues the op. workspace: u8 [≥ WorkspaceBytes(args)], 64-byte aligned, used until the stream
 /// has passed. Errors: those of CanRun; ResourceExhausted when the workspace is too small.
-absl::Status Launch(const AttentionMlaArgs& args, const base::TensorView& workspace,
-                    base::Stream& stream);
+absl::Status Launch(const AttentionMlaArgs& args, base::TensorView workspace, base::Stream& stream);
 
 /// The same arithmetic by plain loops over host memory, for tests. Requires: CanRun(args) is OK.
 void AttentionMlaReference(const AttentionMlaArgs& args);

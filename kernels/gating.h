@@ -9,6 +9,9 @@
 
 namespace moesaic::kernels {
 
+/// Experts a layer may have; bounds what a row needs on the stack.
+inline constexpr int kMaxExperts = 2048;
+
 enum class GateScoring : std::uint8_t { kSoftmax, kSigmoid };
 /// How a group of experts is rated when only the best groups may be chosen from.
 enum class GroupScore : std::uint8_t { kMax, kTop2Sum };
@@ -66,12 +69,10 @@ struct GatingArgs {
 
 /// Errors: InvalidArgument naming what does not fit; Unimplemented for a device without this op.
 absl::Status CanRun(const GatingArgs& args);
-/// Bytes of scratch memory Launch needs. Requires: CanRun(args) is OK.
+/// 0: a row's scores live on the stack.
 std::size_t WorkspaceBytes(const GatingArgs& args);
-/// Enqueues the op. workspace: u8 [≥ WorkspaceBytes(args)], 64-byte aligned, used until the stream
-/// has passed. Errors: those of CanRun; ResourceExhausted when the workspace is too small.
-absl::Status Launch(const GatingArgs& args, const base::TensorView& workspace,
-                    base::Stream& stream);
+/// Enqueues the op. Errors: those of CanRun.
+absl::Status Launch(const GatingArgs& args, base::TensorView workspace, base::Stream& stream);
 
 /// The same arithmetic by plain loops over host memory, for tests. Requires: CanRun(args) is OK.
 void GatingReference(const GatingArgs& args);

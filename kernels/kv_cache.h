@@ -51,8 +51,10 @@ struct KvWriteArgs {
 
 /// Errors: InvalidArgument naming what does not fit; Unimplemented for a device without this op.
 absl::Status CanRun(const KvWriteArgs& args);
+/// 0.
+std::size_t WorkspaceBytes(const KvWriteArgs& args);
 /// Enqueues the write. f32 rows into a bf16 cache are rounded to nearest even; bf16 rows into an
 /// f32 cache are widened. Errors: those of CanRun.
-absl::Status Launch(const KvWriteArgs& args, base::Stream& stream);
+absl::Status Launch(const KvWriteArgs& args, base::TensorView workspace, base::Stream& stream);
 
 }  // namespace moesaic::kernels

@@ -31,8 +31,10 @@ struct LogSoftmaxArgs {
 
 /// Errors: InvalidArgument naming what does not fit; Unimplemented for a device without this op.
 absl::Status CanRun(const LogSoftmaxArgs& args);
-/// Enqueues the op; it needs no workspace. Errors: those of CanRun.
-absl::Status Launch(const LogSoftmaxArgs& args, base::Stream& stream);
+/// 0.
+std::size_t WorkspaceBytes(const LogSoftmaxArgs& args);
+/// Enqueues the op. Errors: those of CanRun.
+absl::Status Launch(const LogSoftmaxArgs& args, base::TensorView workspace, base::Stream& stream);
 
 /// The same arithmetic by plain loops over host memory, for tests. Requires: CanRun(args) is OK.
 void LogSoftmaxReference(const LogSoftmaxArgs& args);
