@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/dtype.h"
+
+namespace moesaic::router {
+
+/// What a router serves, where, and how much it may use.
+struct RouterOptions {
+  std::string model_dir;  ///< Hugging Face checkpoint directory.
+  std::string model_id;   ///< Name clients ask for; not empty.
+  std::string name = "router-1";
+  std::string build;
+  base::DType compute_dtype = base::DType::kBF16;  ///< kF32 or kBF16.
+  base::DType wire_dtype = base::DType::kBF16;     ///< kF32, kBF16 or kF8E4M3.
+  std::uint32_t unit_size = 1;                     ///< Experts per unit; the whole cluster agrees.
+  int threads = 1;                                 ///< Compute threads.
+
+  std::string coordinator_address;             ///< host:port
+  std::string listen_address = "127.0.0.1:0";  ///< gRPC Inference.
+  std::string http_address = "127.0.0.1:8000";
+  bool insecure = false;    ///< Allow listening beyond loopback without TLS.
+  bool reflection = false;  ///< gRPC server reflection.
+  std::string state_dir;    ///< Folder of the remembered placement; empty = remember nothing.
+
+  /// Memory of the KV cache; 0 = half of what is left after the weights are loaded.
+  std::uint64_t kv_cache_bytes = 0;
+  int kv_block_tokens = 16;
+  int max_model_len = 0;  ///< Prompt and answer of one request; 0 = the checkpoint's limit.
+  int max_num_seqs = 64;
+  int max_step_tokens = 512;
+  int max_queue = 256;
+  int micro_batches = 1;
+
+  std::uint64_t max_body_bytes = std::uint64_t{16} << 20;
+  absl::Duration request_timeout = absl::Seconds(600);
+  int front_end_threads = 2;
+  bool enable_return_routed_experts = false;
+  bool enable_replay_routed_experts = false;
+};
+
+/// One router process: loads the dense weights, follows the coordinator's placement, and serves
+/// the OpenAI API and gRPC Inference. Owns all its threads. Thread-safe.
+class Router {
+ public:
+  /// Errors: InvalidArgument for an option out of range or a model this build cannot run; what
+  /// opening the checkpoint reports; ResourceExhausted when weights or KV cache do not fit in
+  /// memory; Unavailable when an address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<Router>> Build(
+      RouterOptions options, const base::Clock& clock = base::Clock::Real());
+  ~Router();
+
+  /// host:port of the HTTP API and of gRPC Inference.
+  const std::string& http_address() const;
+  const std::string& grpc_address() const;
+  /// Refuses new requests, finishes those in progress within `grace`, stops. Idempotent.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  class Impl;
+  explicit Router(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace moesaic::router

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The main job on a fresh machine: installs what is missing, builds, starts a router, a coordinator and
+# three expert shards, asks one question, and shows how many expert rows each shard computed.
+#   scripts/demo.sh          then stays up until Ctrl-C
+#   scripts/demo.sh --once   then stops
+set -euo pipefail
+cd "$(dirname "$0")/.."
+once=false
+case "${1:-}" in
+  "") ;;
+  --once) once=true ;;
+  *) echo "usage: scripts/demo.sh [--once]" >&2; exit 2 ;;
+esac
+
+model=${MOESAIC_DEMO_MODEL:-models/tiny}
+port=${MOESAIC_DEMO_PORT:-8000}
+$once && port=${MOESAIC_DEMO_PORT:-0}
+bin=build/release/bin
+
+step() { printf '\n== %s\n' "$1"; }
+
+step "installing what is missing"
+scripts/install_deps.sh
+step "building (the first time takes a few minutes)"
+cmake --preset release --log-level=WARNING
+cmake --build --preset release --target programs
+
+step "starting a router, a coordinator and three expert shards on $model"
+state=$(mktemp -d "${TMPDIR:-/tmp}/moesaic-demo.XXXXXX")
+"$bin/moesaic" up --model "$model" --shards 3 --http-port "$port" --state-dir "$state" \
+  >"$state/up.log" 2>&1 &
+cluster=$!
+stop() {
+  kill "$cluster" 2>/dev/null && wait "$cluster" || true
+  rm -rf "$state"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+tail -n +1 -f --pid="$cluster" "$state/up.log" &
+until grep -q '^ready:' "$state/up.log"; do
+  kill -0 "$cluster" 2>/dev/null || { wait "$cluster" || true; echo "the cluster did not start" >&2; exit 1; }
+  sleep 0.2
+done
+
+step "asking: What is a mixture of experts?"
+"$bin/moesaic" chat "What is a mixture of experts?" --max-tokens 64 --temperature 0 --state-dir "$state"
+
+step "expert rows each shard computed"
+"$bin/moesaic" status --state-dir "$state" --json | python3 -c '
+import json, sys
+shards = json.load(sys.stdin)["shards"]
+rows = {shard["placed"]["shard"]: int(shard["expert_rows_total"]) for shard in shards}
+print("  ".join(f"{name}: {count}" for name, count in rows.items()))
+sys.exit(0 if len(rows) == 3 and all(rows.values()) else "a shard computed nothing")'
+
+if $once; then
+  step "done"
+  exit 0
+fi
+url=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["http"])' "$state/cluster.json")
+cat <<EOF
+
+The cluster stays up; Ctrl-C stops it. Try:
+  $bin/moesaic chat --state-dir $state
+  curl $url/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32}'
+EOF
+wait "$cluster"

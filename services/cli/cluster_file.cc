@@ -1,0 +1,56 @@
+#include "services/cli/cluster_file.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+
+namespace moesaic::services {
+namespace {
+
+constexpr std::size_t kMaxBytes = 1 << 20;
+
+std::string PathIn(const std::string& state_dir) { return state_dir + "/cluster.json"; }
+
+}  // namespace
+
+std::string DefaultStateDir() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && *runtime != '\0') return absl::StrCat(runtime, "/moesaic");
+  return absl::StrCat("/tmp/moesaic-", ::getuid());
+}
+
+absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& cluster,
+                              const Supervisor& supervisor) {
+  nlohmann::ordered_json root = {{"http", cluster.http_url},
+                                 {"coordinator", cluster.coordinator_address},
+                                 {"pid", ::getpid()},
+                                 {"children", nlohmann::ordered_json::array()}};
+  for (const Supervisor::Child& child : supervisor.children()) {
+    nlohmann::ordered_json entry = {
+        {"name", child.spec.name}, {"pid", child.pid}, {"log", child.spec.log_path}};
+    for (const auto& [kind, address] : child.addresses) entry[kind] = address;
+    root["children"].push_back(std::move(entry));
+  }
+  return base::WriteFileAtomically(PathIn(state_dir), root.dump(2) + "\n");
+}
+
+absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
+  absl::StatusOr<std::string> text = base::ReadFile(PathIn(state_dir), kMaxBytes);
+  if (absl::IsNotFound(text.status())) {
+    return absl::NotFoundError(absl::StrCat("no local cluster in ", state_dir,
+                                            "; start one with `moesaic up`, or name one by flag"));
+  }
+  MOESAIC_RETURN_IF_ERROR(text.status());
+  nlohmann::json root = nlohmann::json::parse(*text, nullptr, false);
+  if (!root.is_object() || !root["http"].is_string() || !root["coordinator"].is_string()) {
+    return absl::DataLossError(absl::StrCat(PathIn(state_dir), " is not a cluster file"));
+  }
+  return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>()};
+}
+
+}  // namespace moesaic::services

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/cli/supervisor.h"
+
+namespace moesaic::services {
+
+/// Where the processes of a local cluster are. `moesaic up` keeps it in its state folder so that
+/// the other commands find the cluster. Plain value.
+struct ClusterFile {
+  std::string http_url;             ///< "http://127.0.0.1:8000"
+  std::string coordinator_address;  ///< "127.0.0.1:4001"
+};
+
+/// Folder of the local cluster: --state-dir, or one per user that the commands agree on.
+std::string DefaultStateDir();
+
+/// Writes <state_dir>/cluster.json with addresses and process ids, crash-safe.
+absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& cluster,
+                              const Supervisor& supervisor);
+
+/// Errors: NotFound with the hint to start a cluster; DataLoss for a damaged file.
+absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir);
+
+}  // namespace moesaic::services

@@ -1,0 +1,63 @@
+#include "services/flags/router_flags.h"
+
+#include "base/status_macros.h"
+#include "services/process.h"
+
+namespace moesaic::services {
+
+void RouterFlags::Declare(FlagTable& table) {
+  model.Declare(table);
+  table.AddBytes("kv-cache-bytes", options.kv_cache_bytes,
+                 "Memory of the KV cache; 0 = half of what is left after the weights");
+  table.Add("kv-block-tokens", options.kv_block_tokens, "Tokens per KV block")
+      ->check(CLI::Range(1, 4096));
+  table
+      .Add("max-model-len", options.max_model_len,
+           "Longest prompt and answer together, in tokens; 0 = the checkpoint's limit")
+      ->check(CLI::Range(0, 1 << 24));
+  table.Add("max-num-seqs", options.max_num_seqs, "Sequences computed at a time")
+      ->check(CLI::Range(1, 65536));
+  table.Add("max-step-tokens", options.max_step_tokens, "Token budget of one step")
+      ->check(CLI::Range(1, 1 << 20));
+  table.Add("max-queue", options.max_queue, "Requests that may wait; more get 429")
+      ->check(CLI::Range(0, 1 << 20));
+  table.Add("micro-batches", options.micro_batches, "Micro-batches in flight per step")
+      ->check(CLI::Range(1, 2));
+  table.AddBytes("max-body-bytes", options.max_body_bytes, "Largest request body; more gets 413");
+  table.Add("request-timeout-s", request_timeout_s, "Default time limit of a request")
+      ->check(CLI::Range(0.001, 86400.0));
+  table
+      .Add("front-end-threads", options.front_end_threads,
+           "Threads that tokenise and render templates")
+      ->check(CLI::Range(1, 256));
+  table.AddSwitch("enable-return-routed-experts", options.enable_return_routed_experts,
+                  "Let clients ask which experts each token was routed to");
+  table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
+                  "Let clients prescribe the routing (for tests)");
+  table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
+}
+
+void RouterFlags::DeclareIdentity(FlagTable& table) {
+  table.Add("name", options.name, "Stable name of this router");
+  table.Add("coordinator", options.coordinator_address, "host:port of the coordinator")->required();
+  table.Add("listen", options.listen_address, "host:port of gRPC Inference; port 0 = any free one");
+  table.Add("http-listen", options.http_address, "host:port of the OpenAI API; port 0 = any");
+  table.Add("state-dir", options.state_dir, "Folder of the remembered placement");
+  table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
+}
+
+absl::StatusOr<router::RouterOptions> RouterFlags::Resolve() const {
+  MOESAIC_ASSIGN_OR_RETURN(const ModelFlags::Resolved resolved, model.Resolve());
+  router::RouterOptions result = options;
+  result.model_dir = model.model_dir;
+  result.model_id = resolved.model_id;
+  result.unit_size = model.unit_size;
+  result.threads = resolved.threads;
+  result.compute_dtype = resolved.compute_dtype;
+  result.wire_dtype = resolved.wire_dtype;
+  result.request_timeout = absl::Seconds(request_timeout_s);
+  result.build = BuildVersion();
+  return result;
+}
+
+}  // namespace moesaic::services

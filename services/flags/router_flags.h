@@ -1,0 +1,22 @@
+#pragma once
+
+#include "router/router.h"
+#include "services/flags/flag_table.h"
+#include "services/flags/model_flags.h"
+
+namespace moesaic::services {
+
+/// Flags of moesaic-router.
+struct RouterFlags {
+  ModelFlags model;
+  router::RouterOptions options;
+  double request_timeout_s = 600;
+
+  /// Those an operator sets; `moesaic up` passes them on.
+  void Declare(FlagTable& table);
+  /// Those `moesaic up` sets itself.
+  void DeclareIdentity(FlagTable& table);
+  absl::StatusOr<router::RouterOptions> Resolve() const;
+};
+
+}  // namespace moesaic::services

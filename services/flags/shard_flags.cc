@@ -1,0 +1,49 @@
+#include "services/flags/shard_flags.h"
+
+#include "base/status_macros.h"
+#include "services/process.h"
+
+namespace moesaic::services {
+
+ShardFlags::ShardFlags() {
+  // What a small node can spare beside the system; a larger one says so.
+  options.memory_bytes = std::uint64_t{8} << 30;
+}
+
+void ShardFlags::Declare(FlagTable& table) {
+  model.Declare(table);
+  table.AddBytes("memory-bytes", options.memory_bytes, "Limit on expert weights held, e.g. 24GiB");
+  table
+      .Add("max-batch-rows", options.max_batch_rows, "Most (row, expert) pairs one batch computes")
+      ->check(CLI::Range(1, 1 << 20));
+  table.AddBytes("queue-bytes-per-router", options.queue_bytes_per_router,
+                 "Undone request bytes one router may have queued");
+  table.Add("zone", options.zone, "Failure zone of this machine");
+  table.Add("price-class", options.price_class, "Node type in the price list");
+  table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
+}
+
+void ShardFlags::DeclareIdentity(FlagTable& table) {
+  table.Add("name", options.name, "Stable name of this shard")->required();
+  table.Add("listen", options.listen_address, "host:port to serve ExpertShard on; port 0 = any");
+  table.Add("advertise", options.advertised_address,
+            "host:port routers dial; default: the address bound");
+  table.Add("coordinator", options.coordinator_address, "host:port of the coordinator");
+  table.Add("node", options.node, "Machine this runs on; replicas prefer different ones");
+  table.Add("state-dir", options.state_dir, "Folder of the remembered assignment");
+}
+
+absl::StatusOr<shard::ShardOptions> ShardFlags::Resolve() const {
+  MOESAIC_ASSIGN_OR_RETURN(const ModelFlags::Resolved resolved, model.Resolve());
+  shard::ShardOptions result = options;
+  result.model_dir = model.model_dir;
+  result.model_id = resolved.model_id;
+  result.unit_size = model.unit_size;
+  result.threads = resolved.threads;
+  result.compute_dtype = resolved.compute_dtype;
+  result.wire_dtype = resolved.wire_dtype;
+  result.build = BuildVersion();
+  return result;
+}
+
+}  // namespace moesaic::services

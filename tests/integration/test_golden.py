@@ -1,0 +1,63 @@
+"""The answers are those of the model authors' own code, through real processes."""
+import numpy
+import pytest
+
+from cluster import Cluster
+from golden import CHECKPOINTS, Golden, checkpoint, decode_routing, encode_routing
+
+LOGPROB_TOLERANCE_F32 = 1e-4
+MIN_EQUAL_SETS_BF16 = 0.97
+MAX_MEAN_LOGPROB_ERROR_BF16 = 0.02
+MAX_REPLAYED_LOGPROB_ERROR_BF16 = 0.1
+
+
+def score(cluster, golden, prompt, **extra):
+    """Prompt log-probabilities [tokens - 1] and routing [tokens, MoE layers, top-k]."""
+    answer = cluster.complete(prompt=golden.ids(prompt), echo=True, logprobs=1, max_tokens=0,
+                              return_routed_experts=True, **extra)
+    choice = answer["choices"][0]
+    logprobs = choice["logprobs"]["token_logprobs"]
+    assert logprobs[0] is None
+    return numpy.array(logprobs[1:], dtype=numpy.float64), decode_routing(choice)
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_f32_equals_the_reference(name):
+    golden = Golden(name)
+    with Cluster(checkpoint(name), shards=2, compute_dtype="f32", wire_dtype="f32",
+                 enable_return_routed_experts="true") as cluster:
+        for prompt in golden.prompts():
+            logprobs, routing = score(cluster, golden, prompt)
+            numpy.testing.assert_array_equal(routing, golden.routing(prompt))
+            error = numpy.abs(logprobs - golden.logprobs(prompt)).max(initial=0)
+            print(f"{name} {prompt}: largest |Δ log p| {error:.2e}")
+            assert error <= LOGPROB_TOLERANCE_F32
+        greedy = golden.greedy()
+        answer = cluster.complete(prompt=golden.ids("p1"), max_tokens=len(greedy), temperature=0,
+                                  ignore_eos=True, return_token_ids=True)
+        assert answer["choices"][0]["token_ids"] == greedy
+        assert all(shard["expert_rows_total"] != "0" for shard in cluster.status()["shards"])
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_bf16_stays_close_to_the_reference(name):
+    golden = Golden(name)
+    equal_sets, errors, replayed_errors = [], [], []
+    with Cluster(checkpoint(name), shards=2, enable_return_routed_experts="true",
+                 enable_replay_routed_experts="true") as cluster:
+        for prompt in golden.prompts():
+            want, want_routing = golden.logprobs(prompt), golden.routing(prompt)
+            logprobs, routing = score(cluster, golden, prompt)
+            equal_sets.append((numpy.sort(routing) == numpy.sort(want_routing)).all(axis=2).ravel())
+            errors.append(numpy.abs(logprobs - want))
+            replayed, _ = score(cluster, golden, prompt,
+                                replay_routed_experts=encode_routing(want_routing))
+            replayed_errors.append(numpy.abs(replayed - want))
+    share = numpy.concatenate(equal_sets).mean()
+    mean_error = numpy.concatenate(errors).mean()
+    worst = numpy.concatenate(replayed_errors).max()
+    print(f"{name}: equal expert sets {share:.4f}, mean |Δ log p| {mean_error:.4f}, "
+          f"largest with routing replayed {worst:.4f}")
+    assert share >= MIN_EQUAL_SETS_BF16
+    assert mean_error <= MAX_MEAN_LOGPROB_ERROR_BF16
+    assert worst <= MAX_REPLAYED_LOGPROB_ERROR_BF16
