@@ -44,7 +44,7 @@ class PackedMatrix {
   /// Storage f32 and bf16 take every source type (rounding once to nearest even); fp8 takes fp8
   /// only. `pool`, if given, shares the work.
   /// Errors: InvalidArgument on shapes, types, a missing scale or a row range outside the tensor,
-  /// and for fp8 storage of a transposed source whose row_begin is no multiple of 128;
+  /// and for a transposed fp8 source whose row_begin is no multiple of 128;
   /// ResourceExhausted; Unimplemented for a device this build lacks.
   static absl::StatusOr<PackedMatrix> Pack(absl::Span<const WeightSource> sources,
                                            base::DType storage, base::Device device = {},

@@ -74,6 +74,10 @@ HWY_INLINE void StoreBF16(VF v, std::uint16_t* p) {
 }
 
 /// Element types in memory, so that one template serves both.
+HWY_INLINE float ToFloat(float v) { return v; }
+HWY_INLINE float ToFloat(std::uint16_t v) { return base::BF16ToF32(v); }
+HWY_INLINE void StoreScalar(float v, float* p) { *p = v; }
+HWY_INLINE void StoreScalar(float v, std::uint16_t* p) { *p = base::F32ToBF16(v); }
 HWY_INLINE VF LoadAs(const float* p) { return LoadF32(p); }
 HWY_INLINE VF LoadAs(const std::uint16_t* p) { return LoadBF16(p); }
 HWY_INLINE void StoreAs(VF v, float* p) { StoreF32(v, p); }
@@ -129,71 +133,48 @@ HWY_INLINE VF Log(VF x) {
 
 // ---- 16 logical lanes
 
-/// 16 lanes in as many vectors as the target needs.
-struct F16Lanes {
-  VF part[kVectorsPer16];
-};
-
-HWY_INLINE F16Lanes Set16(float value) {
-  F16Lanes lanes;
-  for (std::size_t i = 0; i < kVectorsPer16; ++i) lanes.part[i] = hn::Set(DF(), value);
-  return lanes;
-}
-
-/// lane j = op(lane j, lane j + half) for half = 8, 4, 2, 1: lane 0 of the result.
-template <class Op>
-HWY_INLINE float Tree16(const F16Lanes& lanes, Op op) {
-  float values[kLanes16];
-  for (std::size_t i = 0; i < kVectorsPer16; ++i)
-    StoreF32(lanes.part[i], values + i * kVectorLanes);
+/// lane j += lane j + half for half = 8, 4, 2, 1; answers lane 0.
+HWY_INLINE float TreeSum(float* lanes) {
   for (std::size_t half = kLanes16 / 2; half > 0; half /= 2) {
-    for (std::size_t j = 0; j < half; ++j) values[j] = op(values[j], values[j + half]);
+    for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
   }
-  return values[0];
+  return lanes[0];
 }
 
-/// Calls step(accumulator of the lanes, index of their first element) for whole vectors of [0, n),
-/// then tail(lane value, index) for each element left; answers the lanes.
-template <class Step, class Tail>
-HWY_INLINE F16Lanes Accumulate16(std::int64_t n, F16Lanes lanes, Step step, Tail tail) {
-  const std::int64_t whole = n - n % static_cast<std::int64_t>(kLanes16);
-  for (std::int64_t i = 0; i < whole; i += kLanes16) {
-    for (std::size_t j = 0; j < kVectorsPer16; ++j) {
-      lanes.part[j] = step(lanes.part[j], i + static_cast<std::int64_t>(j * kVectorLanes));
-    }
-  }
-  if (whole == n) return lanes;
-  float values[kLanes16];
-  for (std::size_t j = 0; j < kVectorsPer16; ++j)
-    StoreF32(lanes.part[j], values + j * kVectorLanes);
-  for (std::int64_t i = whole; i < n; ++i) values[i - whole] = tail(values[i - whole], i);
-  for (std::size_t j = 0; j < kVectorsPer16; ++j)
-    lanes.part[j] = LoadF32(values + j * kVectorLanes);
-  return lanes;
+/// Elements of n that fill all 16 lanes.
+HWY_INLINE std::int64_t WholeRounds(std::int64_t n) {
+  return n - n % static_cast<std::int64_t>(kLanes16);
 }
-
-HWY_INLINE float AddScalars(float a, float b) { return a + b; }
 
 /// kernels::LaneSum.
 HWY_INLINE float LaneSum(const float* x, std::int64_t n) {
-  const F16Lanes lanes = Accumulate16(
-      n, Set16(0.0f), [x](VF sum, std::int64_t i) HWY_ATTR { return hn::Add(sum, LoadF32(x + i)); },
-      [x](float sum, std::int64_t i) HWY_ATTR { return sum + x[i]; });
-  return Tree16(lanes, AddScalars);
+  const std::int64_t whole = WholeRounds(n);
+  HWY_ALIGN float lanes[kLanes16];
+  for (std::size_t lane = 0; lane < kLanes16; lane += kVectorLanes) {
+    VF sum = hn::Zero(DF());
+    for (std::int64_t i = 0; i < whole; i += kLanes16) sum = hn::Add(sum, LoadF32(x + i + lane));
+    StoreF32(sum, lanes + lane);
+  }
+  for (std::int64_t i = whole; i < n; ++i) lanes[i - whole] += x[i];
+  return TreeSum(lanes);
 }
-
-HWY_INLINE float ToFloat(float v) { return v; }
-HWY_INLINE float ToFloat(std::uint16_t v) { return base::BF16ToF32(v); }
 
 /// kernels::LaneDot, of f32 or bf16 operands.
 template <class A, class B>
 HWY_INLINE float LaneDot(const A* a, const B* b, std::int64_t n) {
-  const F16Lanes lanes = Accumulate16(
-      n, Set16(0.0f),
-      [a, b](VF sum, std::int64_t i) HWY_ATTR { return Fma(LoadAs(a + i), LoadAs(b + i), sum); },
-      [a, b](float sum, std::int64_t i)
-          HWY_ATTR { return std::fma(ToFloat(a[i]), ToFloat(b[i]), sum); });
-  return Tree16(lanes, AddScalars);
+  const std::int64_t whole = WholeRounds(n);
+  HWY_ALIGN float lanes[kLanes16];
+  for (std::size_t lane = 0; lane < kLanes16; lane += kVectorLanes) {
+    VF sum = hn::Zero(DF());
+    for (std::int64_t i = 0; i < whole; i += kLanes16) {
+      sum = Fma(LoadAs(a + i + lane), LoadAs(b + i + lane), sum);
+    }
+    StoreF32(sum, lanes + lane);
+  }
+  for (std::int64_t i = whole; i < n; ++i) {
+    lanes[i - whole] = std::fma(ToFloat(a[i]), ToFloat(b[i]), lanes[i - whole]);
+  }
+  return TreeSum(lanes);
 }
 
 /// The larger of two; a NaN in `a` or `b` is not kept.
@@ -201,10 +182,13 @@ HWY_INLINE float MaxScalars(float a, float b) { return a > b ? a : b; }
 
 /// Largest of n >= 0 values and `floor`.
 HWY_INLINE float LaneMax(const float* x, std::int64_t n, float floor) {
-  const F16Lanes lanes = Accumulate16(
-      n, Set16(floor), [x](VF m, std::int64_t i) HWY_ATTR { return hn::Max(m, LoadF32(x + i)); },
-      [x](float m, std::int64_t i) HWY_ATTR { return MaxScalars(m, x[i]); });
-  return Tree16(lanes, MaxScalars);
+  VF max = hn::Set(DF(), floor);
+  const std::int64_t step = static_cast<std::int64_t>(kVectorLanes);
+  std::int64_t i = 0;
+  for (; i + step <= n; i += step) max = hn::Max(max, LoadF32(x + i));
+  float largest = hn::GetLane(hn::MaxOfLanes(DF(), max));
+  for (; i < n; ++i) largest = MaxScalars(largest, x[i]);
+  return largest;
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

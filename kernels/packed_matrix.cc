@@ -1,0 +1,239 @@
+#include "kernels/packed_matrix.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/dtype.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace moesaic::kernels {
+namespace {
+
+using base::DType;
+
+/// A checked WeightSource; (n, k) are coordinates of what it contributes.
+struct Source {
+  const std::uint8_t* data;
+  DType dtype;
+  const std::uint8_t* scale;  // nullptr unless fp8
+  DType scale_dtype;
+  std::int64_t columns;
+  std::int64_t row_begin;
+  bool transposed;
+  std::int64_t n;
+  std::int64_t k;
+  std::int64_t n_begin;  // first output of the packed matrix
+
+  std::int64_t Row(std::int64_t n, std::int64_t k) const {
+    return row_begin + (transposed ? k : n);
+  }
+  std::int64_t Column(std::int64_t n, std::int64_t k) const { return transposed ? n : k; }
+  const std::uint8_t* At(std::int64_t n, std::int64_t k) const {
+    return data + (Row(n, k) * columns + Column(n, k)) * base::DTypeBytes(dtype);
+  }
+  /// Elements from (n, k) to (n, k + 1).
+  std::int64_t KStep() const { return transposed ? columns : 1; }
+};
+
+template <class T>
+T LoadUnaligned(const std::uint8_t* p) {
+  T value;
+  std::memcpy(&value, p, sizeof(T));
+  return value;
+}
+
+float LoadFloat(const std::uint8_t* p, DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return LoadUnaligned<float>(p);
+    case DType::kBF16:
+      return base::BF16ToF32(LoadUnaligned<std::uint16_t>(p));
+    case DType::kF16:
+      return base::F16ToF32(LoadUnaligned<std::uint16_t>(p));
+    default:
+      return base::F8E4M3ToF32(*p);
+  }
+}
+
+/// The fp8 scale of (n, k), 1 for other types.
+float ScaleAt(const Source& source, std::int64_t n, std::int64_t k) {
+  if (source.scale == nullptr) return 1.0f;
+  constexpr std::int64_t kBlock = PackedMatrix::kScaleBlock;
+  const std::int64_t scale_columns = (source.columns + kBlock - 1) / kBlock;
+  const std::int64_t index =
+      source.Row(n, k) / kBlock * scale_columns + source.Column(n, k) / kBlock;
+  return LoadFloat(source.scale + index * base::DTypeBytes(source.scale_dtype), source.scale_dtype);
+}
+
+void Store(float value, float* out) { *out = value; }
+void Store(float value, std::uint16_t* out) { *out = base::F32ToBF16(value); }
+
+/// Writes inputs [k_begin, k_end) of output n to out[0], out[kPanel], …; they lie in one scale
+/// block. The source type is a template parameter so that the loop has no branch.
+template <DType kSource, class T>
+void PackLaneAs(const Source& source, std::int64_t n, std::int64_t k_begin, std::int64_t k_end,
+                T* out) {
+  const float scale = ScaleAt(source, n, k_begin);
+  const std::uint8_t* p = source.At(n, k_begin);
+  const std::int64_t step = source.KStep() * base::DTypeBytes(kSource);
+  for (std::int64_t k = k_begin; k < k_end; ++k, p += step, out += PackedMatrix::kPanel) {
+    if constexpr (std::is_same_v<T, std::uint8_t>) {
+      *out = *p;
+    } else if constexpr (kSource == DType::kF8E4M3) {
+      Store(LoadFloat(p, kSource) * scale, out);
+    } else {
+      Store(LoadFloat(p, kSource), out);
+    }
+  }
+}
+
+template <class T>
+void PackLane(const Source& source, std::int64_t n, std::int64_t k_begin, std::int64_t k_end,
+              T* out) {
+  if constexpr (std::is_same_v<T, std::uint8_t>) {
+    PackLaneAs<DType::kF8E4M3>(source, n, k_begin, k_end, out);
+  } else {
+    switch (source.dtype) {
+      case DType::kF32:
+        return PackLaneAs<DType::kF32>(source, n, k_begin, k_end, out);
+      case DType::kBF16:
+        return PackLaneAs<DType::kBF16>(source, n, k_begin, k_end, out);
+      case DType::kF16:
+        return PackLaneAs<DType::kF16>(source, n, k_begin, k_end, out);
+      default:
+        return PackLaneAs<DType::kF8E4M3>(source, n, k_begin, k_end, out);
+    }
+  }
+}
+
+/// Fills one panel [k][16]; lanes beyond n stay zero. Blocks of k keep the panel's lines in cache
+/// while its 16 lanes are written.
+template <class T>
+void PackPanel(const std::vector<Source>& sources, std::int64_t panel, std::int64_t n,
+               std::int64_t k, T* out, float* scales) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  constexpr std::int64_t kBlock = PackedMatrix::kScaleBlock;
+  const std::int64_t lanes = std::min(kPanel, n - panel * kPanel);
+  for (std::int64_t k_begin = 0; k_begin < k; k_begin += kBlock) {
+    const std::int64_t k_end = std::min(k, k_begin + kBlock);
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      const std::int64_t output = panel * kPanel + lane;
+      const auto source = std::prev(
+          std::upper_bound(sources.begin(), sources.end(), output,
+                           [](std::int64_t value, const Source& s) { return value < s.n_begin; }));
+      const std::int64_t local = output - source->n_begin;
+      PackLane(*source, local, k_begin, k_end, out + k_begin * kPanel + lane);
+      if (scales != nullptr) {
+        scales[k_begin / kBlock * kPanel + lane] = ScaleAt(*source, local, k_begin);
+      }
+    }
+  }
+}
+
+absl::Status Invalid(absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("pack: ", what));
+}
+
+absl::Status CheckScale(const WeightSource& source, std::int64_t rows, std::int64_t columns) {
+  if (!source.scale.has_value()) return Invalid("fp8 weight without its scale");
+  constexpr std::int64_t kBlock = PackedMatrix::kScaleBlock;
+  const base::TensorView& scale = *source.scale;
+  if (scale.dtype != DType::kF32 && scale.dtype != DType::kBF16) {
+    return Invalid(absl::StrCat("scale cannot be ", base::ToAbsl(base::DTypeName(scale.dtype))));
+  }
+  if (scale.rank != 2 || scale.dim(0) != (rows + kBlock - 1) / kBlock ||
+      scale.dim(1) != (columns + kBlock - 1) / kBlock) {
+    return Invalid(absl::StrCat("scale has not one value per 128 x 128 block of a [", rows, ", ",
+                                columns, "] weight"));
+  }
+  if (source.transposed && source.row_begin % kBlock != 0) {
+    return Invalid("a transposed fp8 weight starts inside a scale block");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Source> Check(const WeightSource& source, DType storage) {
+  const base::TensorView& weight = source.weight;
+  if (weight.rank != 2) return Invalid("weight is not a matrix");
+  const bool fp8 = weight.dtype == DType::kF8E4M3;
+  if (!fp8 && weight.dtype != DType::kF32 && weight.dtype != DType::kBF16 &&
+      weight.dtype != DType::kF16) {
+    return Invalid(absl::StrCat("weight cannot be ", base::ToAbsl(base::DTypeName(weight.dtype))));
+  }
+  if (storage == DType::kF8E4M3 && !fp8) return Invalid("fp8 storage needs an fp8 weight");
+  if (weight.device.kind != base::DeviceKind::kCpu) return Invalid("weight is not in host memory");
+  if (fp8) MOESAIC_RETURN_IF_ERROR(CheckScale(source, weight.dim(0), weight.dim(1)));
+  const std::int64_t rows = source.rows < 0 ? weight.dim(0) - source.row_begin : source.rows;
+  if (source.row_begin < 0 || rows < 0 || source.row_begin > weight.dim(0) - rows) {
+    return Invalid(absl::StrCat("rows [", source.row_begin, ", ", source.row_begin + rows,
+                                ") of a weight of ", weight.dim(0)));
+  }
+  Source checked = {};
+  checked.data = weight.As<const std::uint8_t>();
+  checked.dtype = weight.dtype;
+  if (fp8) {
+    checked.scale = source.scale->As<const std::uint8_t>();
+    checked.scale_dtype = source.scale->dtype;
+  }
+  checked.columns = weight.dim(1);
+  checked.row_begin = source.row_begin;
+  checked.transposed = source.transposed;
+  checked.n = source.transposed ? weight.dim(1) : rows;
+  checked.k = source.transposed ? rows : weight.dim(1);
+  return checked;
+}
+
+}  // namespace
+
+absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> sources,
+                                                DType storage, base::Device device,
+                                                base::ComputePool* pool) {
+  if (storage != DType::kF32 && storage != DType::kBF16 && storage != DType::kF8E4M3) {
+    return Invalid(absl::StrCat("storage cannot be ", base::ToAbsl(base::DTypeName(storage))));
+  }
+  if (sources.empty()) return Invalid("no source");
+  PackedMatrix matrix;
+  std::vector<Source> checked;
+  for (const WeightSource& source : sources) {
+    MOESAIC_ASSIGN_OR_RETURN(Source s, Check(source, storage));
+    if (!checked.empty() && s.k != matrix.k_) return Invalid("sources differ in k");
+    s.n_begin = matrix.n_;
+    matrix.n_ += s.n;
+    matrix.k_ = s.k;
+    if (s.n > 0) checked.push_back(s);
+  }
+  matrix.storage_ = storage;
+  const std::int64_t panels = matrix.panels();
+  const std::int64_t k = matrix.k_;
+  const std::int64_t panel_elements = k * kPanel;
+  MOESAIC_ASSIGN_OR_RETURN(
+      matrix.data_,
+      base::Buffer::Allocate(panels * panel_elements * base::DTypeBytes(storage), device));
+  const bool fp8 = storage == DType::kF8E4M3;
+  const std::int64_t panel_scales = fp8 ? matrix.scale_blocks() * kPanel : 0;
+  MOESAIC_ASSIGN_OR_RETURN(matrix.scales_,
+                           base::Buffer::Allocate(panels * panel_scales * sizeof(float), device));
+
+  const auto pack_panel = [&](std::int64_t panel) {
+    const std::int64_t begin = panel * panel_elements;
+    if (storage == DType::kF32) {
+      PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<float>() + begin, nullptr);
+    } else if (storage == DType::kBF16) {
+      PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<std::uint16_t>() + begin, nullptr);
+    } else {
+      PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<std::uint8_t>() + begin,
+                matrix.scales_.As<float>() + panel * panel_scales);
+    }
+  };
+  if (pool != nullptr) {
+    pool->ParallelFor(panels, pack_panel);
+  } else {
+    for (std::int64_t panel = 0; panel < panels; ++panel) pack_panel(panel);
+  }
+  return matrix;
+}
+
+}  // namespace moesaic::kernels

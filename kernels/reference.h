@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "base/dtype.h"
+#include "base/tensor.h"
+#include "kernels/packed_matrix.h"
+
+/// Element access for the plain-loop definitions of ops (`*_ref.cc`), where clarity is all that
+/// counts. Host memory only.
+namespace moesaic::kernels::reference {
+
+/// Element `index` of a f32, bf16 or f16 tensor's memory, widened.
+float Load(const base::TensorView& tensor, std::int64_t index);
+/// Rounds once to the tensor's type, f32 or bf16.
+void Store(float value, const base::TensorView& tensor, std::int64_t index);
+/// W[n, k] widened; for fp8 multiplied by its scale.
+float WeightAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k);
+/// The chain of fused multiply-adds of output n: x(0) W[n, 0], then x(1) W[n, 1], …
+template <class X>
+float MatmulOutput(const PackedMatrix& matrix, std::int64_t n, X x) {
+  float sum = 0.0f;
+  for (std::int64_t k = 0; k < matrix.k(); ++k) {
+    sum = std::fmaf(x(k), WeightAt(matrix, n, k), sum);
+  }
+  return sum;
+}
+
+}  // namespace moesaic::kernels::reference
