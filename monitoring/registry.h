@@ -1,11 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include "absl/functional/any_invocable.h"
 #include "monitoring/catalogue.h"
 
 namespace prometheus {
@@ -65,8 +65,8 @@ class Registry {
   Histogram Get(const HistogramDef& def, LabelValues values = {});
 
   /// `refresh` runs before every exposition, to set gauges that nobody else keeps up to date. It
-  /// must outlive no more than this registry, and must not block.
-  void OnScrape(absl::AnyInvocable<void()> refresh);
+  /// must stay valid as long as this registry, be thread-safe and not block.
+  void OnScrape(std::function<void()> refresh);
 
   /// Everything in Prometheus's text format 0.0.4.
   std::string Exposition();
