@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/dtype.h"
 #include "base/ids.h"
@@ -22,6 +23,8 @@ inline constexpr int kFp8BlockChannels = 128;
 enum class WireDtype : std::uint8_t { kF32 = 1, kBF16 = 2, kFp8E4M3 = 3 };
 /// "f32", "bf16", "fp8".
 std::string_view WireDtypeName(WireDtype dtype);
+/// Inverse of WireDtypeName. Errors: InvalidArgument naming the text.
+absl::StatusOr<WireDtype> ParseWireDtype(std::string_view name);
 /// Bytes of one element.
 std::size_t WireDtypeBytes(WireDtype dtype);
 /// What a shard answers in when asked in `request`: fp8 goes outward only, its replies are bf16.
