@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -87,6 +88,16 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
   if (folder_fd < 0) return ErrnoError("cannot open", folder);
   absl::Cleanup close_folder = [folder_fd] { ::close(folder_fd); };
   if (::fsync(folder_fd) != 0) return ErrnoError("cannot sync", folder);
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot make folder ", path, ": ", error.message()));
+  }
   return absl::OkStatus();
 }
 

@@ -18,6 +18,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_by
 /// temporary file beside it, fsync, rename, fsync of the folder.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content);
 
+/// Makes a folder and those above it; one that exists is OK. Errors name the path.
+absl::Status MakeDirectory(const std::string& path);
+
 /// A read-only memory map of a file; the mapping lives as long as this object. Immutable.
 class MappedFile {
  public:

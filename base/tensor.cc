@@ -1,5 +1,7 @@
 #include "base/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -8,6 +10,35 @@
 #include "base/check.h"
 
 namespace moesaic::base {
+namespace {
+
+constexpr std::size_t kAlignment = 64;  // one cache line, and one AVX-512 vector
+/// From here on memory comes from the kernel: zeroed lazily, so that a large cache costs only what
+/// is used of it, and given back at once.
+constexpr std::size_t kMapBytes = std::size_t{4} << 20;
+
+void* AllocateZeroed(std::size_t bytes) {
+  if (bytes >= kMapBytes) {
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) return nullptr;
+    ::madvise(data, bytes, MADV_HUGEPAGE);
+    return data;
+  }
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* data = std::aligned_alloc(kAlignment, rounded);
+  if (data != nullptr) std::memset(data, 0, rounded);
+  return data;
+}
+
+void Release(void* data, std::size_t bytes) {
+  if (bytes >= kMapBytes) {
+    ::munmap(data, bytes);
+  } else {
+    std::free(data);
+  }
+}
+
+}  // namespace
 
 TensorView::TensorView(void* data, DType dtype, absl::Span<const std::int64_t> dims, Device device)
     : data(data), dtype(dtype), device(device), rank(static_cast<int>(dims.size())) {
@@ -25,7 +56,7 @@ std::size_t TensorView::bytes() const {
   return static_cast<std::size_t>(elements()) * DTypeBytes(dtype);
 }
 
-Buffer::~Buffer() { std::free(data_); }
+Buffer::~Buffer() { Release(data_, bytes_); }
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
@@ -34,7 +65,7 @@ Buffer::Buffer(Buffer&& other) noexcept
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
-    std::free(data_);
+    Release(data_, bytes_);
     data_ = std::exchange(other.data_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
     device_ = other.device_;
@@ -47,16 +78,10 @@ absl::StatusOr<Buffer> Buffer::Allocate(std::size_t bytes, Device device) {
     return absl::UnimplementedError("this build allocates host memory only");
   }
   if (bytes == 0) return Buffer(nullptr, 0, device);
-  constexpr std::size_t kAlignment = 64;  // one cache line, and one AVX-512 vector
-  if (bytes > SIZE_MAX - kAlignment) {
-    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes"));
-  }
-  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* data = std::aligned_alloc(kAlignment, rounded);
+  void* data = AllocateZeroed(bytes);
   if (data == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes"));
   }
-  std::memset(data, 0, rounded);
   return Buffer(data, bytes, device);
 }
 

@@ -47,7 +47,8 @@ struct TensorView {
   }
 };
 
-/// Owned memory of one device, aligned to 64 bytes, zero-filled on the host. Movable, not copyable;
+/// Owned memory of one device, aligned to 64 bytes, zero-filled on the host (large ones by the
+/// kernel, page by page as they are touched). Movable, not copyable;
 /// thread-compatible. Never grows: allocate for the largest case once and reuse it.
 class Buffer {
  public:

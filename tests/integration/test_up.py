@@ -98,6 +98,6 @@ def test_a_client_that_leaves_frees_its_request(olmoe):
 
 def running(cluster):
     for line in cluster.http.get("/metrics").text.splitlines():
-        if line.startswith("moesaic_sequences_running"):
+        if line.startswith("moesaic_running_generations"):
             return float(line.split()[-1])
-    raise AssertionError("no moesaic_sequences_running metric")
+    raise AssertionError("no moesaic_running_generations metric")

@@ -40,6 +40,13 @@ TEST_F(FileTest, ErrorsNameThePath) {
   EXPECT_FALSE(WriteFileAtomically(Path("no/such/folder"), "x").ok());
 }
 
+TEST_F(FileTest, MakesFolders) {
+  EXPECT_TRUE(MakeDirectory(Path("a/b/c")).ok());
+  EXPECT_TRUE(MakeDirectory(Path("a/b/c")).ok());
+  ASSERT_TRUE(WriteFileAtomically(Path("file"), "x").ok());
+  EXPECT_NE(MakeDirectory(Path("file/d")).message().find("file/d"), absl::string_view::npos);
+}
+
 TEST_F(FileTest, MapsFiles) {
   ASSERT_TRUE(WriteFileAtomically(Path("m"), "mapped").ok());
   auto mapped = MappedFile::Open(Path("m"));

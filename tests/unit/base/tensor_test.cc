@@ -24,6 +24,15 @@ TEST(BufferTest, IsAlignedZeroedAndMovable) {
   EXPECT_EQ(moved.View(DType::kF32, {5}, 80).data, moved.As<char>() + 80);
 }
 
+TEST(BufferTest, LargeOnesAreZeroedAsTheyAreTouched) {
+  const std::size_t bytes = std::size_t{64} << 20;
+  Buffer buffer = Buffer::Allocate(bytes).value();
+  EXPECT_EQ(buffer.As<char>()[bytes - 1], 0);
+  buffer.As<char>()[bytes - 1] = 1;
+  buffer = Buffer::Allocate(bytes).value();
+  EXPECT_EQ(buffer.As<char>()[bytes - 1], 0);
+}
+
 TEST(BufferTest, RefusesWhatItCannotHold) {
   EXPECT_EQ(Buffer::Allocate(SIZE_MAX - 1).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Buffer::Allocate(0)->bytes(), 0u);

@@ -1,0 +1,281 @@
+#include "router/router.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/compute_pool.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/memory.h"
+#include "base/status_macros.h"
+#include "kernels/contract.h"
+#include "model/chat_template.h"
+#include "model/checkpoint.h"
+#include "model/fingerprint.h"
+#include "model/identity.h"
+#include "model/tokenizer.h"
+#include "monitoring/registry.h"
+#include "placement/view/placement_holder.h"
+#include "placement/view/placement_watcher.h"
+#include "router/api/api_server.h"
+#include "router/dispatch/expert_dispatcher.h"
+#include "router/engine/engine.h"
+#include "router/engine/weights_loader.h"
+#include "router/router_metrics.h"
+#include "router/scheduler/scheduler.h"
+#include "rpc/channel_factory.h"
+#include "rpc/server_factory.h"
+
+namespace moesaic::router {
+namespace {
+
+/// Tasks other threads may have waiting on the scheduler's loop; one per request is the rule.
+constexpr std::size_t kMaxLoopTasks = 1 << 16;
+
+rpc::WireDtype ToWire(base::DType dtype) {
+  switch (dtype) {
+    case base::DType::kF32:
+      return rpc::WireDtype::kF32;
+    case base::DType::kF8E4M3:
+      return rpc::WireDtype::kFp8E4M3;
+    default:
+      return rpc::WireDtype::kBF16;
+  }
+}
+
+/// Splits host:port. Errors: InvalidArgument naming the text.
+absl::StatusOr<std::pair<std::string, std::uint16_t>> SplitAddress(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  std::uint32_t port = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat("'", address, "' is not host:port"));
+  }
+  return std::make_pair(address.substr(0, colon), static_cast<std::uint16_t>(port));
+}
+
+}  // namespace
+
+/// The parts of a router, in the order in which they are built. Each refers only to parts above it,
+/// so they are taken down from the bottom.
+class Router::Impl {
+ public:
+  Impl(RouterOptions options, const base::Clock& clock)
+      : options_(std::move(options)), clock_(clock), pool_(std::max(1, options_.threads)) {}
+  ~Impl() { Shutdown(absl::ZeroDuration()); }
+
+  absl::Status Build() {
+    MOESAIC_RETURN_IF_ERROR(OpenModel());
+    MOESAIC_RETURN_IF_ERROR(FollowPlacement());
+    MOESAIC_RETURN_IF_ERROR(BuildEngine());
+    MOESAIC_RETURN_IF_ERROR(BuildScheduler());
+    return Serve();
+  }
+
+  void Shutdown(absl::Duration grace) {
+    if (stopped_) return;
+    stopped_ = true;
+    const absl::Duration until = clock_.Monotonic() + grace;
+    if (scheduler_ != nullptr) scheduler_->StartDrain();
+    if (api_ != nullptr) api_->Shutdown(grace);
+    if (grpc_server_ != nullptr) {
+      grpc_server_->Shutdown(std::max(absl::ZeroDuration(), until - clock_.Monotonic()));
+    }
+    watcher_.reset();
+    loop_.Stop();
+    dispatcher_.reset();  // ends the expert calls that the engine waits for
+  }
+
+  const std::string& http_address() const { return http_address_; }
+  const std::string& grpc_address() const { return grpc_server_->address(); }
+
+ private:
+  absl::Status OpenModel();
+  absl::Status FollowPlacement();
+  absl::Status BuildEngine();
+  absl::Status BuildScheduler();
+  absl::Status Serve();
+  absl::StatusOr<std::uint64_t> KvCacheBytes() const;
+  int MaxModelLen() const;
+
+  const RouterOptions options_;
+  const base::Clock& clock_;
+  base::ComputePool pool_;
+  base::Loop loop_{kMaxLoopTasks};
+  monitoring::Registry metrics_;
+  std::unique_ptr<model::Checkpoint> checkpoint_;
+  std::unique_ptr<model::Tokenizer> tokenizer_;
+  std::unique_ptr<model::ChatTemplate> chat_template_;
+  rpc::ModelIdentity identity_;
+  std::unique_ptr<ExpertDispatcher> dispatcher_;
+  placement::PlacementHolder placement_;
+  std::unique_ptr<placement::PlacementWatcher> watcher_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<rpc::ServerHandle> grpc_server_;
+  std::string http_address_;
+  bool stopped_ = false;
+};
+
+absl::Status Router::Impl::OpenModel() {
+  MOESAIC_ASSIGN_OR_RETURN(checkpoint_, model::Checkpoint::Open(options_.model_dir));
+  MOESAIC_ASSIGN_OR_RETURN(tokenizer_, model::Tokenizer::Load(options_.model_dir));
+  if (const std::string* source = tokenizer_->config().FindChatTemplate()) {
+    MOESAIC_ASSIGN_OR_RETURN(model::ChatTemplate compiled, model::ChatTemplate::Compile(*source));
+    chat_template_ = std::make_unique<model::ChatTemplate>(std::move(compiled));
+  }
+  identity_.model_id = options_.model_id;
+  MOESAIC_ASSIGN_OR_RETURN(identity_.model_fingerprint, model::Fingerprint(*checkpoint_));
+  identity_.numerics_id = model::NumericsId(
+      {kernels::kKernelContractVersion, "cpu", checkpoint_->WeightFormat(), options_.compute_dtype,
+       options_.wire_dtype, static_cast<int>(options_.unit_size)});
+  identity_.hidden_size = static_cast<std::uint32_t>(checkpoint_->config().hidden_size);
+  identity_.unit_size = options_.unit_size;
+  base::LogInfo("model ", identity_.model_id, ", fingerprint ", identity_.model_fingerprint,
+                ", numerics ", identity_.numerics_id);
+  return absl::OkStatus();
+}
+
+absl::Status Router::Impl::FollowPlacement() {
+  ExpertDispatcher::Options options;
+  options.hello.sender = options_.name;
+  options.hello.build = options_.build;
+  options.hello.incarnation = std::random_device()();
+  options.hello.model = identity_;
+  options.hello.wire_dtypes = {rpc::WireDtype::kF32, rpc::WireDtype::kBF16};
+  options.wire_dtype = ToWire(options_.wire_dtype);
+  options.clock = &clock_;
+  MOESAIC_ASSIGN_OR_RETURN(dispatcher_, ExpertDispatcher::Create(std::move(options)));
+  placement_.AddListener([this](std::shared_ptr<const placement::PlacementMap> map) {
+    dispatcher_->SetPlacement(std::move(map));
+  });
+
+  MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                           rpc::MakeChannel(options_.coordinator_address, {}));
+  placement::PlacementWatcher::Options watch;
+  watch.router = options_.name;
+  watch.model = identity_;
+  if (!options_.state_dir.empty()) {
+    MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options_.state_dir));
+    watch.state_path = options_.state_dir + "/placement";
+  }
+  MOESAIC_ASSIGN_OR_RETURN(
+      watcher_, placement::PlacementWatcher::Start(std::move(watch), channel, placement_));
+  return absl::OkStatus();
+}
+
+absl::Status Router::Impl::BuildEngine() {
+  MOESAIC_ASSIGN_OR_RETURN(
+      DenseWeights weights,
+      LoadDenseWeights(*checkpoint_, options_.compute_dtype, pool_, [](int loaded, int layers) {
+        base::LogInfo("dense weights of ", loaded, " of ", layers, " layers loaded");
+      }));
+  EngineOptions options;
+  options.compute_dtype = options_.compute_dtype;
+  options.max_step_tokens = options_.max_step_tokens;
+  options.max_num_seqs = options_.max_num_seqs;
+  options.max_model_len = MaxModelLen();
+  options.block_tokens = options_.kv_block_tokens;
+  MOESAIC_ASSIGN_OR_RETURN(options.kv_cache_bytes, KvCacheBytes());
+  MOESAIC_ASSIGN_OR_RETURN(engine_, Engine::Create(checkpoint_->config(), std::move(weights),
+                                                   std::move(options), pool_, loop_, *dispatcher_));
+  base::LogInfo("KV cache of ", std::int64_t{engine_->kv_blocks()} * options_.kv_block_tokens,
+                " tokens in blocks of ", options_.kv_block_tokens);
+  return absl::OkStatus();
+}
+
+int Router::Impl::MaxModelLen() const {
+  const std::int64_t limit = checkpoint_->config().max_position;
+  return static_cast<int>(
+      options_.max_model_len > 0 ? std::min<std::int64_t>(limit, options_.max_model_len) : limit);
+}
+
+/// What was asked for; else half of what is left, but never more than all sequences can fill.
+absl::StatusOr<std::uint64_t> Router::Impl::KvCacheBytes() const {
+  if (options_.kv_cache_bytes > 0) return options_.kv_cache_bytes;
+  MOESAIC_ASSIGN_OR_RETURN(const std::uint64_t available, base::AvailableMemoryBytes());
+  const std::uint64_t per_sequence =
+      KvBytesPerToken(checkpoint_->config(), options_.compute_dtype) *
+      BlocksFor(MaxModelLen(), options_.kv_block_tokens) * options_.kv_block_tokens;
+  return std::min(available / 2, per_sequence * options_.max_num_seqs);
+}
+
+absl::Status Router::Impl::BuildScheduler() {
+  const model::ModelConfig& config = checkpoint_->config();
+  SchedulerOptions options;
+  options.bounds.limits.max_model_len = MaxModelLen();
+  options.bounds.limits.vocab_size = config.vocab_size;
+  options.bounds.moe_layers = static_cast<int>(config.moe_layers.size());
+  options.bounds.top_k = config.gating.top_k;
+  options.bounds.num_experts = config.num_experts;
+  options.kv_blocks = engine_->kv_blocks();
+  options.block_tokens = options_.kv_block_tokens;
+  options.max_num_seqs = options_.max_num_seqs;
+  options.max_step_tokens = options_.max_step_tokens;
+  options.max_queue = options_.max_queue;
+  options.micro_batches = options_.micro_batches;
+  for (const std::int64_t id : checkpoint_->eos_token_ids()) {
+    options.eos_token_ids.push_back(static_cast<std::int32_t>(id));
+  }
+  MOESAIC_ASSIGN_OR_RETURN(scheduler_,
+                           Scheduler::Create(std::move(options), *engine_, loop_, clock_));
+  ExportRouterMetrics(metrics_, *scheduler_, engine_->kv_blocks(), *dispatcher_);
+  return absl::OkStatus();
+}
+
+absl::Status Router::Impl::Serve() {
+  ApiOptions api;
+  MOESAIC_ASSIGN_OR_RETURN(const auto http_address, SplitAddress(options_.http_address));
+  std::tie(api.http.address, api.http.port) = http_address;
+  api.http.allow_insecure = options_.insecure;
+  api.http.max_body_bytes = options_.max_body_bytes;
+  api.model_id = options_.model_id;
+  api.build_version = options_.build;
+  api.numerics_id = identity_.numerics_id;
+  api.enable_return_routed_experts = options_.enable_return_routed_experts;
+  api.enable_replay_routed_experts = options_.enable_replay_routed_experts;
+  api.moe_layers = static_cast<int>(checkpoint_->config().moe_layers.size());
+  api.experts_per_token = checkpoint_->config().gating.top_k;
+  api.front_end_threads = options_.front_end_threads;
+  api.default_timeout = options_.request_timeout;
+  api.max_timeout = std::max(api.max_timeout, options_.request_timeout);
+  MOESAIC_ASSIGN_OR_RETURN(
+      api_, ApiServer::Build(std::move(api), {*scheduler_, *tokenizer_, chat_template_.get(),
+                                              checkpoint_->generation_config(), metrics_, clock_}));
+  http_address_ = absl::StrCat(http_address.first, ":", api_->port());
+
+  rpc::ServerOptions rpc;
+  rpc.address = options_.listen_address;
+  rpc.allow_insecure = options_.insecure;
+  rpc.enable_reflection = options_.reflection;
+  rpc.services = {&api_->inference_service()};
+  MOESAIC_ASSIGN_OR_RETURN(grpc_server_, rpc::StartServer(std::move(rpc)));
+  grpc_server_->SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Router>> Router::Build(RouterOptions options,
+                                                      const base::Clock& clock) {
+  auto impl = std::make_unique<Impl>(std::move(options), clock);
+  MOESAIC_RETURN_IF_ERROR(impl->Build());
+  return std::unique_ptr<Router>(new Router(std::move(impl)));
+}
+
+Router::Router(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Router::~Router() = default;
+
+const std::string& Router::http_address() const { return impl_->http_address(); }
+const std::string& Router::grpc_address() const { return impl_->grpc_address(); }
+void Router::Shutdown(absl::Duration grace) { impl_->Shutdown(grace); }
+
+}  // namespace moesaic::router

@@ -1,0 +1,47 @@
+#include "router/router_metrics.h"
+
+#include <algorithm>
+
+#include "monitoring/catalogue.h"
+
+namespace moesaic::router {
+namespace {
+
+namespace metrics = monitoring::metrics;
+
+/// Brings a counter up to a total that is kept elsewhere.
+void Raise(monitoring::Counter counter, std::uint64_t total) {
+  counter.Increment(std::max(0.0, static_cast<double>(total) - counter.Value()));
+}
+
+void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler,
+                      std::int32_t kv_blocks) {
+  const Scheduler::Stats stats = scheduler.stats();
+  registry.Get(metrics::kQueueLength).Set(stats.waiting);
+  registry.Get(metrics::kRunningGenerations).Set(stats.running);
+  registry.Get(metrics::kKvCacheUsageRatio)
+      .Set(kv_blocks == 0 ? 0.0 : static_cast<double>(stats.kv_blocks_in_use) / kv_blocks);
+  Raise(registry.Get(metrics::kPreemptionsTotal), stats.preemptions);
+}
+
+void RefreshDispatcher(monitoring::Registry& registry, const ExpertDispatcher& dispatcher) {
+  int ready = 0;
+  for (const ShardDispatchStats& shard : dispatcher.Stats().shards) {
+    Raise(registry.Get(metrics::kDispatchesTotal, {shard.name}), shard.dispatches);
+    Raise(registry.Get(metrics::kDispatchedRowsTotal, {shard.name}), shard.rows);
+    ready += shard.decode_connected && shard.prefill_connected;
+  }
+  registry.Get(metrics::kReadyShards).Set(ready);
+}
+
+}  // namespace
+
+void ExportRouterMetrics(monitoring::Registry& registry, const Scheduler& scheduler,
+                         std::int32_t kv_blocks, const ExpertDispatcher& dispatcher) {
+  registry.OnScrape([&registry, &scheduler, kv_blocks, &dispatcher] {
+    RefreshScheduler(registry, scheduler, kv_blocks);
+    RefreshDispatcher(registry, dispatcher);
+  });
+}
+
+}  // namespace moesaic::router
