@@ -9,16 +9,12 @@
 #include "base/status_macros.h"
 #include "placement/view/placement_file.h"
 #include "proto/moesaic/v1/coordinator.grpc.pb.h"
+#include "rpc/status_map.h"
 
 namespace moesaic::placement {
 namespace {
 
 using Stream = grpc::ClientReaderWriterInterface<v1::WatchRequest, v1::Placement>;
-
-/// gRPC's codes are absl's by number (both follow google.rpc.Code).
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 }  // namespace
 
@@ -115,7 +111,7 @@ absl::Status PlacementWatcher::WatchOnce(bool& progressed) {
 
   if (!taken.ok()) context.TryCancel();
   const grpc::Status finished = stream->Finish();
-  absl::Status ended = taken.ok() ? FromGrpc(finished) : taken;
+  absl::Status ended = taken.ok() ? rpc::FromGrpcStatus(finished) : taken;
   EndStream(ended);
   return ended;
 }

@@ -1,0 +1,203 @@
+#include "shard/dispatch_engine.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+
+namespace moesaic::shard {
+namespace {
+
+/// Most bytes of f32 results one dispatch may ask for. A router's largest (1 MiB outward, top-8)
+/// stays a factor of 8 below.
+constexpr std::uint64_t kMaxResultBytes = std::uint64_t{256} << 20;
+
+}  // namespace
+
+DispatchEngine::DispatchEngine(Options options, const ExpertStore& store, FfnExecutor& executor,
+                               const base::Clock& clock)
+    : options_(options),
+      store_(store),
+      executor_(executor),
+      clock_(clock),
+      batcher_(options.batching) {}
+
+DispatchEngine::~DispatchEngine() { Stop(); }
+
+absl::Status DispatchEngine::OnOpen(rpc::StreamId stream, const rpc::PeerHello& router) {
+  base::MutexLock lock(mutex_);
+  if (draining_) return absl::UnavailableError("the shard is draining");
+  peers_[stream] = {.router = router.sender, .lane = router.lane};
+  return absl::OkStatus();
+}
+
+void DispatchEngine::OnDispatch(rpc::StreamId stream, rpc::Dispatch dispatch) {
+  ++dispatches_total_;
+  const std::uint64_t id = dispatch.dispatch_id;
+  if (const absl::Status valid = CheckDispatch(dispatch); !valid.ok()) {
+    return Refuse(stream, id, rpc::DispatchCode::kInvalid, std::string(valid.message()));
+  }
+  Work work;
+  work.stream = stream;
+  work.received = clock_.Monotonic();
+  if (dispatch.remaining_us > 0) {
+    work.deadline = work.received + absl::Microseconds(static_cast<double>(dispatch.remaining_us));
+  }
+  work.dispatch = std::move(dispatch);
+  bool draining = false;
+  std::optional<Work> refused;
+  {
+    base::MutexLock lock(mutex_);
+    const auto peer = peers_.find(stream);
+    if (peer == peers_.end()) return;
+    work.router = peer->second.router;
+    work.lane = peer->second.lane;
+    draining = draining_;
+    if (!draining) refused = batcher_.Add(std::move(work));
+  }
+  if (draining) {
+    return Refuse(stream, id, rpc::DispatchCode::kDraining, "the shard is draining");
+  }
+  if (refused) {
+    return Refuse(stream, id, rpc::DispatchCode::kOverloaded,
+                  absl::StrCat("more than ", options_.batching.queue_bytes_per_router, " bytes of ",
+                               refused->router, " are waiting"));
+  }
+  Pump();
+}
+
+void DispatchEngine::OnCancel(rpc::StreamId stream, absl::Span<const std::uint64_t> dispatch_ids) {
+  std::vector<Work> cancelled;
+  {
+    base::MutexLock lock(mutex_);
+    cancelled = batcher_.Cancel(stream, dispatch_ids);
+    if (computing_ == 0 && batcher_.empty()) idle_.NotifyAll();
+  }
+  RefuseAll(cancelled, rpc::DispatchCode::kCancelled, "cancelled by the router");
+}
+
+void DispatchEngine::OnClose(rpc::StreamId stream) {
+  base::MutexLock lock(mutex_);
+  peers_.erase(stream);
+  batcher_.CloseStream(stream);
+  if (computing_ == 0 && batcher_.empty()) idle_.NotifyAll();
+}
+
+absl::Status DispatchEngine::CheckDispatch(const rpc::Dispatch& dispatch) const {
+  const placement::ExpertTopology& topology = store_.topology();
+  if (!topology.LayerIndex(dispatch.layer)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("layer ", dispatch.layer.value(), " has no routed experts"));
+  }
+  if (dispatch.dtype != options_.wire_dtype) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "wire dtype ", base::ToAbsl(rpc::WireDtypeName(dispatch.dtype)), "; this cluster uses ",
+        base::ToAbsl(rpc::WireDtypeName(options_.wire_dtype))));
+  }
+  for (const std::uint32_t adapter : dispatch.adapter_id) {
+    if (adapter != 0) return absl::InvalidArgumentError("adapters are not supported");
+  }
+  const std::size_t count = dispatch.row_index.size();
+  if (count * options_.hidden_size * sizeof(float) > kMaxResultBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(count, " assignments are too many; split them"));
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t row = dispatch.row_index[i];
+    const std::uint32_t expert = dispatch.expert_id[i];
+    if (row >= dispatch.row_count || expert >= topology.experts_per_layer) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("row ", row, " of ", dispatch.row_count, " or expert ", expert, " of ",
+                       topology.experts_per_layer, " does not exist"));
+    }
+    if (i > 0 && (row < dispatch.row_index[i - 1] ||
+                  (row == dispatch.row_index[i - 1] && expert <= dispatch.expert_id[i - 1]))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("assignments are not ascending at row ", row, " expert ", expert));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void DispatchEngine::Refuse(rpc::StreamId stream, std::uint64_t dispatch_id, rpc::DispatchCode code,
+                            std::string error) const {
+  rpc::DispatchReply reply;
+  reply.dispatch_id = dispatch_id;
+  reply.code = code;
+  reply.error = std::move(error);
+  reply.dtype = rpc::ReplyDtype(options_.wire_dtype);
+  reply_(stream, reply);
+}
+
+void DispatchEngine::RefuseAll(const std::vector<Work>& works, rpc::DispatchCode code,
+                               const char* error) const {
+  for (const Work& work : works) Refuse(work.stream, work.dispatch.dispatch_id, code, error);
+}
+
+void DispatchEngine::Pump() {
+  Batcher::Selection selection;
+  {
+    base::MutexLock lock(mutex_);
+    if (computing_ > 0 || stopped_) return;
+    selection = batcher_.Next(clock_.Monotonic());
+    computing_ = static_cast<std::uint32_t>(selection.batch.works.size());
+    if (computing_ == 0) idle_.NotifyAll();
+  }
+  RefuseAll(selection.expired, rpc::DispatchCode::kExpired,
+            "its time passed before it was computed");
+  if (selection.batch.works.empty()) return;
+  executor_.Compute(std::move(selection.batch.works), store_.Current(),
+                    [this](FfnExecutor::Outcome outcome) { Finish(std::move(outcome)); });
+}
+
+void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
+  expert_rows_total_ += outcome.expert_rows;
+  std::uint32_t depth[2];
+  {
+    base::MutexLock lock(mutex_);
+    depth[0] = batcher_.rows_waiting(rpc::Lane::kDecode);
+    depth[1] = batcher_.rows_waiting(rpc::Lane::kPrefill);
+  }
+  for (FfnExecutor::Result& result : outcome.results) {
+    result.reply.queue_depth_rows = depth[result.work.lane == rpc::Lane::kPrefill ? 1 : 0];
+    reply_(result.work.stream, result.reply);
+  }
+  outcome.results.clear();  // requests return their memory before the next batch takes some
+  {
+    base::MutexLock lock(mutex_);
+    computing_ = 0;
+    if (batcher_.empty() || stopped_) {
+      idle_.NotifyAll();
+      return;
+    }
+  }
+  Pump();
+}
+
+void DispatchEngine::StartDraining() {
+  base::MutexLock lock(mutex_);
+  draining_ = true;
+}
+
+std::uint32_t DispatchEngine::AwaitDrained(absl::Duration timeout) {
+  const absl::Duration until = clock_.Monotonic() + timeout;
+  base::MutexLock lock(mutex_);
+  while (computing_ > 0 || !batcher_.empty()) {
+    const absl::Duration left = until - clock_.Monotonic();
+    if (left <= absl::ZeroDuration()) break;
+    idle_.WaitFor(mutex_, left);
+  }
+  return computing_ + static_cast<std::uint32_t>(batcher_.works_waiting());
+}
+
+void DispatchEngine::Stop() {
+  base::MutexLock lock(mutex_);
+  stopped_ = true;
+  while (computing_ > 0) idle_.Wait(mutex_);
+}
+
+bool DispatchEngine::draining() const {
+  base::MutexLock lock(mutex_);
+  return draining_;
+}
+
+}  // namespace moesaic::shard

@@ -1,0 +1,81 @@
+#include "shard/expert_packing.h"
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace moesaic::shard {
+namespace {
+
+using kernels::PackedMatrix;
+
+absl::StatusOr<kernels::WeightSource> Source(const model::Weight& weight) {
+  if (weight.scale && (weight.block_rows != PackedMatrix::kScaleBlock ||
+                       weight.block_cols != PackedMatrix::kScaleBlock)) {
+    return absl::InvalidArgumentError(absl::StrCat("fp8 blocks of ", weight.block_rows, " x ",
+                                                   weight.block_cols,
+                                                   "; the kernels know 128 x 128"));
+  }
+  return kernels::WeightSource{.weight = weight.tensor, .scale = weight.scale};
+}
+
+/// PackedMatrix::bytes() of an [n, k] matrix.
+std::uint64_t PackedBytes(std::int64_t n, std::int64_t k, base::DType storage) {
+  const std::int64_t panels = (n + PackedMatrix::kPanel - 1) / PackedMatrix::kPanel;
+  const std::int64_t rows = panels * PackedMatrix::kPanel;
+  std::uint64_t bytes = static_cast<std::uint64_t>(rows * k) * base::DTypeBytes(storage);
+  if (storage == base::DType::kF8E4M3) {
+    const std::int64_t blocks = (k + PackedMatrix::kScaleBlock - 1) / PackedMatrix::kScaleBlock;
+    bytes += static_cast<std::uint64_t>(rows * blocks) * sizeof(float);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+base::DType StorageFor(base::DType stored, base::DType compute) {
+  switch (stored) {
+    case base::DType::kBF16:
+    case base::DType::kF8E4M3:
+      return stored;
+    case base::DType::kF32:
+      return compute;
+    default:
+      return base::DType::kF32;
+  }
+}
+
+absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
+                                        const model::MlpWeights& weights, base::DType compute,
+                                        base::ComputePool* pool) {
+  if (weights.gate.tensor.dtype != weights.up.tensor.dtype) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an expert's gate is ", base::ToAbsl(base::DTypeName(weights.gate.tensor.dtype)),
+        ", its up ", base::ToAbsl(base::DTypeName(weights.up.tensor.dtype))));
+  }
+  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource gate, Source(weights.gate));
+  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource up, Source(weights.up));
+  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource down, Source(weights.down));
+  PackedExpert packed;
+  MOESAIC_ASSIGN_OR_RETURN(
+      packed.gate_up,
+      PackedMatrix::Pack(std::array{gate, up}, StorageFor(gate.weight.dtype, compute), {}, pool));
+  MOESAIC_ASSIGN_OR_RETURN(
+      packed.down,
+      PackedMatrix::Pack(std::array{down}, StorageFor(down.weight.dtype, compute), {}, pool));
+  for (const model::Weight* weight : {&weights.gate, &weights.up, &weights.down}) {
+    checkpoint.ReleasePages(*weight);
+  }
+  return packed;
+}
+
+std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, base::DType compute) {
+  const std::int64_t inter = weights.gate.tensor.dim(0);
+  const std::int64_t hidden = weights.gate.tensor.dim(1);
+  return PackedBytes(2 * inter, hidden, StorageFor(weights.gate.tensor.dtype, compute)) +
+         PackedBytes(hidden, inter, StorageFor(weights.down.tensor.dtype, compute));
+}
+
+}  // namespace moesaic::shard

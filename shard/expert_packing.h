@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "base/compute_pool.h"
+#include "base/dtype.h"
+#include "kernels/packed_matrix.h"
+#include "model/weights.h"
+
+namespace moesaic::shard {
+
+/// How a weight stored as `stored` is held under a compute dtype (docs/decisions: numerics): bf16
+/// and fp8 as they are, f16 widened to f32, f32 as it is under f32 and rounded to bf16 under bf16.
+base::DType StorageFor(base::DType stored, base::DType compute);
+
+/// An expert packed for the kernels. The pages of the checkpoint it was read from are released.
+struct PackedExpert {
+  kernels::PackedMatrix gate_up;  ///< [2 * intermediate, hidden]: gate above up.
+  kernels::PackedMatrix down;     ///< [hidden, intermediate]
+
+  std::uint64_t bytes() const { return gate_up.bytes() + down.bytes(); }
+};
+
+/// Errors: InvalidArgument for fp8 blocks other than 128 x 128 or gate and up of different types;
+/// those of PackedMatrix::Pack.
+absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
+                                        const model::MlpWeights& weights, base::DType compute,
+                                        base::ComputePool* pool);
+
+/// What PackExpert(...).bytes() would be, without reading a weight.
+std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, base::DType compute);
+
+}  // namespace moesaic::shard
