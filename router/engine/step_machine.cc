@@ -1,0 +1,227 @@
+#include "router/engine/step_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "kernels/elementwise.h"
+#include "router/engine/attention_block.h"
+#include "router/engine/mlp_block.h"
+#include "router/engine/moe_block.h"
+
+namespace moesaic::router {
+
+StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
+                         absl::AnyInvocable<void(StepResult)> done)
+    : env_(environment), batch_(std::move(batch)), done_(std::move(done)) {
+  const model::ModelConfig& config = env_.context.config;
+  const std::size_t routing_width = config.moe_layers.size() * config.moe.gating.top_k;
+  result_.slices.resize(batch_.slices.size());
+  for (std::size_t s = 0; s < batch_.slices.size(); ++s) {
+    if (!batch_.slices[s].record_routing) continue;
+    result_.slices[s].routing.resize(batch_.slices[s].tokens.size() * routing_width);
+  }
+  for (MicroBatch& rows : LayOut(batch_, env_.context.kv.block_tokens())) {
+    micro_batches_.emplace_back().rows = std::move(rows);
+  }
+  unfinished_ = micro_batches_.size();
+}
+
+void StepMachine::Start() {
+  for (Progress& progress : micro_batches_) {
+    if (absl::Status launched = LaunchEmbedding(progress); !launched.ok()) {
+      Abort(std::move(launched));
+    }
+    Advance(progress);
+  }
+}
+
+absl::Status StepMachine::LaunchEmbedding(const Progress& progress) {
+  return kernels::Launch(
+      kernels::EmbeddingArgs{.table = env_.context.weights.embedding.view,
+                             .ids = HostVector(progress.rows.token_ids),
+                             .y = env_.context.buffers.residual.Of(progress.rows)},
+      env_.stream);
+}
+
+void StepMachine::Enter(Progress& progress, State next) {
+  const State from = progress.state;
+  MOESAIC_CHECK((from == State::kDense && next == State::kGating) ||
+                (from == State::kGating && next == State::kExperts) ||
+                (from == State::kExperts && next == State::kDense) ||
+                (from != State::kDone && next == State::kDone));
+  progress.state = next;
+}
+
+void StepMachine::Advance(Progress& progress) {
+  if (aborted_.ok()) {
+    if (absl::Status launched = LaunchUntilGate(progress); !launched.ok()) {
+      Abort(std::move(launched));
+    }
+  }
+  if (!aborted_.ok() || progress.layer == env_.context.weights.layers.size()) {
+    FinishMicroBatch(progress);
+    return;
+  }
+  Enter(progress, State::kGating);
+  env_.stream.OnComplete(
+      [this, &progress] { env_.loop.PostCompletion([this, &progress] { OnGateDone(progress); }); });
+}
+
+absl::Status StepMachine::LaunchUntilGate(Progress& progress) {
+  const EngineContext& context = env_.context;
+  for (; progress.layer < context.weights.layers.size(); ++progress.layer) {
+    MOESAIC_RETURN_IF_ERROR(LaunchAttention(context, progress.layer, progress.rows, env_.stream));
+    const DenseLayer& layer = LayerOf(progress);
+    if (layer.gate) {
+      return LaunchGate(context, layer, progress.rows, FillForcedIds(progress), env_.stream);
+    }
+    MOESAIC_RETURN_IF_ERROR(LaunchDenseMlp(context, layer, progress.rows, env_.stream));
+    Observe(progress);
+  }
+  return absl::OkStatus();
+}
+
+bool StepMachine::FillForcedIds(const Progress& progress) {
+  const MicroBatch& rows = progress.rows;
+  const model::ModelConfig& config = env_.context.config;
+  const std::size_t top_k = config.moe.gating.top_k;
+  const std::size_t width = config.moe_layers.size() * top_k;
+  auto* forced = env_.context.buffers.forced_ids.Of(rows).As<std::int32_t>();
+  bool any = false;
+  for (std::int32_t row = 0; row < rows.rows; ++row) {
+    const StepSlice& slice = batch_.slices[rows.row_slice[row]];
+    const std::size_t begin = std::size_t(rows.positions[row] - slice.first_position) * width +
+                              progress.moe_index * top_k;
+    std::int32_t* to = forced + row * top_k;
+    if (begin >= slice.replay_routing.size()) {
+      std::fill_n(to, top_k, -1);
+      continue;
+    }
+    std::copy_n(slice.replay_routing.begin() + begin, top_k, to);
+    any = true;
+  }
+  return any;
+}
+
+void StepMachine::OnGateDone(Progress& progress) {
+  const EngineContext& context = env_.context;
+  FailInvalidRows(progress);
+  RecordRouting(progress);
+  SkipFailedRows(progress);
+  Enter(progress, State::kExperts);
+  const std::size_t entries = std::size_t(progress.rows.rows) * context.config.moe.gating.top_k;
+  progress.slot_offsets =
+      SlotOffsets({context.buffers.expert_ids.Of(progress.rows).As<std::int32_t>(), entries},
+                  context.config.moe.gating.top_k, env_.unit_size);
+  if (progress.slot_offsets.back() == 0) {  // every row has failed
+    OnExpertsDone(progress, {});
+    return;
+  }
+  env_.call_experts(
+      MakeExpertCall(context, base::LayerId(progress.layer), progress.rows, progress.slot_offsets),
+      [this, &progress](ExpertOutcome outcome) { OnExpertsDone(progress, outcome); });
+  if (absl::Status launched = LaunchShared(progress); !launched.ok()) Abort(std::move(launched));
+}
+
+absl::Status StepMachine::LaunchShared(const Progress& progress) {
+  const DenseLayer& layer = LayerOf(progress);
+  if (!layer.mlp) return absl::OkStatus();
+  return LaunchGatedMlp(env_.context, *layer.mlp, progress.rows, env_.stream);
+}
+
+void StepMachine::FailInvalidRows(const Progress& progress) {
+  const auto* invalid = env_.context.buffers.invalid.Of(progress.rows).As<std::uint8_t>();
+  for (std::int32_t row = 0; row < progress.rows.rows; ++row) {
+    absl::Status& status = result_.slices[progress.rows.row_slice[row]].status;
+    if (invalid[row] == 0 || !status.ok()) continue;
+    status = absl::InternalError(
+        absl::StrCat("layer ", progress.layer, ": the gate gave a logit that is not finite"));
+  }
+}
+
+void StepMachine::RecordRouting(const Progress& progress) {
+  const MicroBatch& rows = progress.rows;
+  const model::ModelConfig& config = env_.context.config;
+  const std::size_t top_k = config.moe.gating.top_k;
+  const std::size_t width = config.moe_layers.size() * top_k;
+  const auto* ids = env_.context.buffers.ids_by_weight.Of(rows).As<std::int32_t>();
+  for (std::int32_t row = 0; row < rows.rows; ++row) {
+    const std::int32_t s = rows.row_slice[row];
+    if (!batch_.slices[s].record_routing) continue;
+    const std::size_t row_in_slice = rows.positions[row] - batch_.slices[s].first_position;
+    std::copy_n(
+        ids + row * top_k, top_k,
+        result_.slices[s].routing.begin() + row_in_slice * width + progress.moe_index * top_k);
+  }
+}
+
+void StepMachine::SkipFailedRows(const Progress& progress) {
+  const std::size_t top_k = env_.context.config.moe.gating.top_k;
+  auto* ids = env_.context.buffers.expert_ids.Of(progress.rows).As<std::int32_t>();
+  for (std::int32_t row = 0; row < progress.rows.rows; ++row) {
+    if (result_.slices[progress.rows.row_slice[row]].status.ok()) continue;
+    std::fill_n(ids + row * top_k, top_k, -1);
+  }
+}
+
+void StepMachine::OnExpertsDone(Progress& progress, const ExpertOutcome& outcome) {
+  for (const ExpertOutcome::Failure& failure : outcome.failures) {
+    absl::Status& status = result_.slices[progress.rows.row_slice[failure.token]].status;
+    if (status.ok()) status = failure.status;
+  }
+  Enter(progress, State::kDense);
+  if (aborted_.ok()) {
+    absl::Status launched = LaunchCombine(env_.context, LayerOf(progress).mlp.has_value(),
+                                          progress.rows, progress.slot_offsets, env_.stream);
+    if (!launched.ok()) Abort(std::move(launched));
+  }
+  Observe(progress);
+  ++progress.layer;
+  ++progress.moe_index;
+  Advance(progress);
+}
+
+void StepMachine::Observe(const Progress& progress) {
+  if (!env_.observer) return;
+  env_.stream.Enqueue([this, &progress, layer = base::LayerId(progress.layer)](base::ComputePool&) {
+    env_.observer(layer, progress.rows, env_.context.buffers.residual.Of(progress.rows));
+  });
+}
+
+void StepMachine::FinishMicroBatch(Progress& progress) {
+  Enter(progress, State::kDone);
+  if (--unfinished_ == 0) LaunchHead();
+}
+
+void StepMachine::LaunchHead() {
+  if (aborted_.ok()) {
+    std::vector<std::int32_t> first_rows;
+    std::int32_t row = 0;
+    for (const StepSlice& slice : batch_.slices) {
+      first_rows.push_back(row);
+      row += static_cast<std::int32_t>(slice.tokens.size());
+    }
+    absl::Status launched =
+        env_.head.Launch(env_.context, batch_, first_rows, result_, env_.stream);
+    if (!launched.ok()) Abort(std::move(launched));
+  }
+  env_.stream.OnComplete([this] { env_.loop.PostCompletion([this] { Finish(); }); });
+}
+
+void StepMachine::Abort(absl::Status status) {
+  if (aborted_.ok()) aborted_ = std::move(status);
+}
+
+void StepMachine::Finish() {
+  if (!aborted_.ok()) {
+    for (SliceResult& slice : result_.slices) slice.status = aborted_;
+  }
+  // The engine may destroy this machine as soon as it has the result.
+  auto done = std::move(done_);
+  done(std::move(result_));
+}
+
+}  // namespace moesaic::router

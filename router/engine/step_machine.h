@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "base/loop.h"
+#include "base/stream.h"
+#include "router/engine/engine_context.h"
+#include "router/engine/expert_backend.h"
+#include "router/engine/head_stage.h"
+#include "router/engine/step_batch.h"
+#include "router/engine/step_layout.h"
+
+namespace moesaic::router {
+
+/// Sees the residual stream of a micro-batch after a layer ([rows, hidden] f32, on the stream's
+/// thread). For tests that hunt a difference.
+using LayerObserver =
+    std::function<void(base::LayerId, const MicroBatch&, const base::TensorView& residual)>;
+
+/// What a step runs with; all of it outlives the step.
+struct StepEnvironment {
+  const EngineContext& context;
+  base::CpuStream& stream;
+  base::Loop& loop;
+  /// Calls the backend and has `done` run on the loop.
+  std::function<void(const ExpertCall&, absl::AnyInvocable<void(ExpertOutcome)> done)> call_experts;
+  int unit_size = 1;  ///< Experts per unit.
+  HeadStage& head;
+  const LayerObserver& observer;
+};
+
+/// One step as a state machine per micro-batch. Nothing waits: a state launches ops on the stream
+/// or calls the backend and returns; the completion is an event on the loop that enters the next
+/// state.
+///
+///     kDense ──gate launched──▶ kGating ──its event──▶ kExperts ──backend's event──▶ kDense …
+///        └──last layer──▶ kDone; when all are there: head ──its event──▶ the step is done
+///
+/// kDense launches whole layers until one needs routed experts. While one micro-batch is with the
+/// experts, its shared experts and the other micro-batch's ops run on the stream. Since the stream
+/// keeps the order, combine follows the shared experts without an event between them.
+/// Single-thread (the loop).
+class StepMachine {
+ public:
+  StepMachine(const StepEnvironment& environment, StepBatch batch,
+              absl::AnyInvocable<void(StepResult)> done);
+
+  /// Launches the embedding and the first layers of every micro-batch.
+  void Start();
+
+ private:
+  enum class State { kDense, kGating, kExperts, kDone };
+  struct Progress {
+    MicroBatch rows;
+    State state = State::kDense;
+    std::size_t layer = 0;
+    std::int32_t moe_index = 0;  ///< MoE layers before `layer`.
+    std::vector<std::int32_t> slot_offsets;
+  };
+
+  /// Enters `next`, which must follow the present state.
+  void Enter(Progress& progress, State next);
+  absl::Status LaunchEmbedding(const Progress& progress);
+  /// Launches layers up to the next gate, or to the end.
+  void Advance(Progress& progress);
+  absl::Status LaunchUntilGate(Progress& progress);
+  bool FillForcedIds(const Progress& progress);
+  void OnGateDone(Progress& progress);
+  void FailInvalidRows(const Progress& progress);
+  void RecordRouting(const Progress& progress);
+  void SkipFailedRows(const Progress& progress);
+  void OnExpertsDone(Progress& progress, const ExpertOutcome& outcome);
+  absl::Status LaunchShared(const Progress& progress);
+  void FinishMicroBatch(Progress& progress);
+  void LaunchHead();
+  /// Fails every slice; the machine then runs out without launching more.
+  void Abort(absl::Status status);
+  void Finish();
+  void Observe(const Progress& progress);
+  const DenseLayer& LayerOf(const Progress& progress) const {
+    return env_.context.weights.layers[progress.layer];
+  }
+
+  const StepEnvironment& env_;
+  const StepBatch batch_;
+  absl::AnyInvocable<void(StepResult)> done_;
+  std::vector<Progress> micro_batches_;
+  std::size_t unfinished_ = 0;
+  absl::Status aborted_;
+  StepResult result_;
+};
+
+}  // namespace moesaic::router

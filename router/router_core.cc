@@ -1,0 +1,111 @@
+#include "router/router_core.h"
+
+#include <fstream>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace moesaic::router {
+namespace {
+
+/// Outside tasks waiting for the loop: submissions, of which the scheduler bounds those that wait
+/// longer, so this only has to cover a burst.
+constexpr std::size_t kLoopQueue = 4096;
+
+/// Memory that the kernel could give to us without swapping.
+absl::StatusOr<std::uint64_t> AvailableMemoryBytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key;
+  std::uint64_t kib = 0;
+  std::string unit;
+  while (meminfo >> key >> kib && std::getline(meminfo, unit)) {
+    if (key == "MemAvailable:") return kib * 1024;
+  }
+  return absl::FailedPreconditionError(
+      "/proc/meminfo does not say how much memory is available: set kv_cache_bytes");
+}
+
+absl::StatusOr<int> ResolveMaxModelLen(int wanted, const model::ModelConfig& config) {
+  if (wanted > config.max_position) {
+    return absl::InvalidArgumentError(absl::StrCat("max_model_len ", wanted,
+                                                   " is beyond the model's context length of ",
+                                                   config.max_position));
+  }
+  if (wanted > 0) return wanted;
+  return static_cast<int>(
+      std::min<std::int64_t>(config.max_position, std::numeric_limits<int>::max()));
+}
+
+SchedulerOptions SchedulerOptionsFor(const model::Checkpoint& checkpoint,
+                                     const RouterCoreOptions& options, std::int32_t kv_blocks) {
+  const model::ModelConfig& config = checkpoint.config();
+  SchedulerOptions scheduler;
+  scheduler.bounds.limits.max_model_len = options.max_model_len;
+  scheduler.bounds.limits.vocab_size = config.vocab_size;
+  scheduler.bounds.moe_layers = static_cast<int>(config.moe_layers.size());
+  scheduler.bounds.top_k = config.moe.gating.top_k;
+  scheduler.bounds.num_experts = config.moe.num_experts;
+  scheduler.bounds.max_top_logprobs = std::min(kMaxTopLogprobs, config.vocab_size);
+  scheduler.kv_blocks = kv_blocks;
+  scheduler.block_tokens = options.kv_block_tokens;
+  scheduler.max_num_seqs = options.max_num_seqs;
+  scheduler.max_step_tokens = options.max_step_tokens;
+  scheduler.max_queue = options.max_queue;
+  scheduler.micro_batches = options.micro_batches;
+  for (const std::int64_t id : checkpoint.eos_token_ids()) {
+    scheduler.eos_token_ids.push_back(static_cast<std::int32_t>(id));
+  }
+  return scheduler;
+}
+
+void LogCapacity(const DenseWeights& weights, const model::ModelConfig& config,
+                 const RouterCoreOptions& options, std::int32_t kv_blocks) {
+  base::LogInfo("dense weights: ", weights.bytes,
+                " bytes; KV cache: ", std::int64_t{kv_blocks} * options.kv_block_tokens,
+                " tokens (", kv_blocks, " blocks of ", options.kv_block_tokens, ", ",
+                KvBytesPerToken(config, options.compute_dtype), " bytes per token)");
+}
+
+}  // namespace
+
+RouterCore::RouterCore() : loop_(kLoopQueue) {}
+
+RouterCore::~RouterCore() { loop_.Stop(); }
+
+absl::StatusOr<std::unique_ptr<RouterCore>> RouterCore::Create(
+    const model::Checkpoint& checkpoint, RouterCoreOptions options, base::ComputePool& pool,
+    ExpertBackend& backend, LoadProgress progress, const base::Clock& clock) {
+  const model::ModelConfig& config = checkpoint.config();
+  MOESAIC_ASSIGN_OR_RETURN(options.max_model_len,
+                           ResolveMaxModelLen(options.max_model_len, config));
+  MOESAIC_ASSIGN_OR_RETURN(DenseWeights weights,
+                           LoadDenseWeights(checkpoint, options.compute_dtype, pool, progress));
+  if (options.kv_cache_bytes == 0) {
+    MOESAIC_ASSIGN_OR_RETURN(const std::uint64_t available, AvailableMemoryBytes());
+    options.kv_cache_bytes = available / 2;
+  }
+  LogCapacity(
+      weights, config, options,
+      KvBlocksFor(config, options.compute_dtype, options.kv_block_tokens, options.kv_cache_bytes));
+  std::unique_ptr<RouterCore> core(new RouterCore());
+  EngineOptions engine{.compute_dtype = options.compute_dtype,
+                       .max_step_tokens = options.max_step_tokens,
+                       .max_num_seqs = options.max_num_seqs,
+                       .max_model_len = options.max_model_len,
+                       .block_tokens = options.kv_block_tokens,
+                       .kv_cache_bytes = options.kv_cache_bytes,
+                       .observer = std::move(options.observer)};
+  MOESAIC_ASSIGN_OR_RETURN(
+      core->engine_,
+      Engine::Create(config, std::move(weights), std::move(engine), pool, core->loop_, backend));
+  MOESAIC_ASSIGN_OR_RETURN(
+      core->scheduler_,
+      Scheduler::Create(SchedulerOptionsFor(checkpoint, options, core->engine_->kv_blocks()),
+                        *core->engine_, core->loop_, clock));
+  return core;
+}
+
+}  // namespace moesaic::router

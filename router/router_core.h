@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/compute_pool.h"
+#include "base/dtype.h"
+#include "base/loop.h"
+#include "model/checkpoint.h"
+#include "router/engine/engine.h"
+#include "router/engine/expert_backend.h"
+#include "router/scheduler/scheduler.h"
+
+namespace moesaic::router {
+
+struct RouterCoreOptions {
+  base::DType compute_dtype = base::DType::kBF16;
+  /// Memory of the KV cache; 0 = half of what the machine has left after the weights are loaded.
+  std::uint64_t kv_cache_bytes = 0;
+  int kv_block_tokens = 16;
+  int max_model_len = 0;  ///< Prompt + generated tokens; 0 = the checkpoint's limit.
+  int max_num_seqs = 64;
+  int max_step_tokens = 512;
+  int max_queue = 256;
+  int micro_batches = 1;
+  LayerObserver observer;  ///< Tests only.
+};
+
+/// Everything of a router between the API and the expert backend: the loop, the scheduler on it,
+/// and the engine. Owns the three. Thread-safe.
+class RouterCore {
+ public:
+  /// Loads the weights and allocates the cache; logs the capacity. `pool`, `backend` and `clock`
+  /// must outlive it; the checkpoint need not.
+  /// Errors: those of LoadDenseWeights, Engine::Create and Scheduler::Create.
+  static absl::StatusOr<std::unique_ptr<RouterCore>> Create(
+      const model::Checkpoint& checkpoint, RouterCoreOptions options, base::ComputePool& pool,
+      ExpertBackend& backend, LoadProgress progress, const base::Clock& clock);
+  /// Stops the loop; unfinished generations end without another event. The backend must still
+  /// complete what was given to it.
+  ~RouterCore();
+
+  Scheduler& scheduler() { return *scheduler_; }
+
+ private:
+  RouterCore();
+
+  base::Loop loop_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Scheduler> scheduler_;
+};
+
+}  // namespace moesaic::router

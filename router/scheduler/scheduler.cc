@@ -1,0 +1,294 @@
+#include "router/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "http/error_map.h"
+#include "router/admission/queue_admission.h"
+
+namespace moesaic::router {
+namespace {
+
+/// How often overdue generations are looked for, and the loop shows that it lives.
+constexpr absl::Duration kTickInterval = absl::Milliseconds(50);
+/// A loop silent for this long serves nobody. Far above any single task it runs.
+constexpr absl::Duration kLoopDeadAfter = absl::Seconds(10);
+/// Weight of the newest observation in the smoothed admission interval.
+constexpr double kAdmissionSmoothing = 0.1;
+
+absl::Status CheckPositive(std::int64_t value, const char* name) {
+  if (value > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, " must be positive, is ", value));
+}
+
+SchedulerOptions Resolve(SchedulerOptions options) {
+  // Every running sequence then advances in every step (SchedulingSnapshot).
+  options.max_num_seqs = std::min(options.max_num_seqs, options.max_step_tokens);
+  options.bounds.limits.kv_capacity_tokens = options.kv_blocks * options.block_tokens;
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(SchedulerOptions options,
+                                                             StepRunner& runner, base::Loop& loop,
+                                                             const base::Clock& clock) {
+  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.kv_blocks, "kv_blocks"));
+  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.block_tokens, "block_tokens"));
+  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.max_num_seqs, "max_num_seqs"));
+  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.max_step_tokens, "max_step_tokens"));
+  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.max_queue, "max_queue"));
+  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.micro_batches, "micro_batches"));
+  std::unique_ptr<Scheduler> scheduler(
+      new Scheduler(Resolve(std::move(options)), runner, loop, clock));
+  MOESAIC_RETURN_IF_ERROR(loop.Post([s = scheduler.get()] { s->Tick(); }));
+  return scheduler;
+}
+
+Scheduler::Scheduler(SchedulerOptions options, StepRunner& runner, base::Loop& loop,
+                     const base::Clock& clock)
+    : options_(std::move(options)),
+      rules_{.eos_token_ids = options_.eos_token_ids,
+             .routing_width = options_.bounds.moe_layers * options_.bounds.top_k},
+      runner_(runner),
+      loop_(loop),
+      clock_(clock),
+      kv_(options_.kv_blocks),
+      heartbeat_ns_(absl::ToInt64Nanoseconds(clock.Monotonic())) {}
+
+absl::StatusOr<std::uint64_t> Scheduler::Submit(GenerationRequest request, Sink sink) {
+  MOESAIC_RETURN_IF_ERROR(CheckRequest(request, options_.bounds));
+  std::uint64_t handle = 0;
+  {
+    base::MutexLock lock(mutex_);
+    MOESAIC_RETURN_IF_ERROR(AdmitToQueue({.waiting = queued_,
+                                          .max_queue = options_.max_queue,
+                                          .draining = draining_,
+                                          .admission_interval = admission_interval_}));
+    handle = next_handle_++;
+    ++queued_;
+    ++accepted_;
+  }
+  auto sequence = std::make_unique<Sequence>(handle, std::move(request), std::move(sink), rules_,
+                                             clock_.Monotonic());
+  absl::Status posted = loop_.Post(
+      [this, sequence = std::move(sequence)]() mutable { Enqueue(std::move(sequence)); });
+  if (posted.ok()) return handle;
+  base::MutexLock lock(mutex_);
+  --queued_;
+  --accepted_;
+  return http::WithRetryAfter(std::move(posted), absl::Seconds(1));
+}
+
+void Scheduler::Cancel(std::uint64_t handle) {
+  loop_.PostCompletion([this, handle] { CancelNow(handle); });
+}
+
+absl::Status Scheduler::Ready() const {
+  {
+    base::MutexLock lock(mutex_);
+    if (draining_) return absl::UnavailableError("the router is draining");
+  }
+  const absl::Duration silent =
+      clock_.Monotonic() - absl::Nanoseconds(heartbeat_ns_.load(std::memory_order_relaxed));
+  if (silent > kLoopDeadAfter) {
+    return absl::UnavailableError(
+        absl::StrCat("the scheduler has been silent for ", absl::FormatDuration(silent)));
+  }
+  return runner_.Ready();
+}
+
+void Scheduler::StartDrain() {
+  base::MutexLock lock(mutex_);
+  draining_ = true;
+}
+
+bool Scheduler::Idle() const {
+  base::MutexLock lock(mutex_);
+  return accepted_ == 0;
+}
+
+Scheduler::Stats Scheduler::stats() const {
+  base::MutexLock lock(mutex_);
+  return published_;
+}
+
+void Scheduler::Enqueue(SequencePtr sequence) {
+  InsertWaiting(std::move(sequence));
+  MaybeStartStep();
+}
+
+void Scheduler::InsertWaiting(SequencePtr sequence) {
+  const auto older = [](const SequencePtr& a, const SequencePtr& b) {
+    return a->handle() < b->handle();
+  };
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), sequence, older),
+                  std::move(sequence));
+}
+
+void Scheduler::CancelNow(std::uint64_t handle) {
+  const auto matches = [handle](const SequencePtr& s) { return s->handle() == handle; };
+  if (auto it = std::find_if(waiting_.begin(), waiting_.end(), matches); it != waiting_.end()) {
+    Ended(**it);
+    waiting_.erase(it);
+  } else if (auto at = std::find_if(running_.begin(), running_.end(), matches);
+             at != running_.end()) {
+    (*at)->cancelled = true;
+    if (!(*at)->in_step) Retire(**at);
+  }
+  MaybeStartStep();
+}
+
+void Scheduler::Tick() {
+  const absl::Duration now = clock_.Monotonic();
+  heartbeat_ns_.store(absl::ToInt64Nanoseconds(now), std::memory_order_relaxed);
+  DropOverdue(now);
+  MaybeStartStep();
+  loop_.PostAfter(kTickInterval, [this] { Tick(); });
+}
+
+void Scheduler::DropOverdue(absl::Duration now) {
+  const auto overdue = [now](const SequencePtr& s) { return s->deadline() <= now; };
+  const auto fail = [now](Sequence& s) {
+    s.Fail(absl::DeadlineExceededError("the request's time is over"), now);
+  };
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (!overdue(*it)) {
+      ++it;
+      continue;
+    }
+    fail(**it);
+    Ended(**it);
+    it = waiting_.erase(it);
+  }
+  for (std::size_t i = running_.size(); i-- > 0;) {
+    Sequence& sequence = *running_[i];
+    if (!overdue(running_[i]) || sequence.cancelled) continue;
+    fail(sequence);
+    sequence.cancelled = true;  // a step in flight still borrows from it
+    if (!sequence.in_step) Retire(sequence);
+  }
+}
+
+SchedulingSnapshot Scheduler::Snapshot() const {
+  SchedulingSnapshot snapshot{.running = {},
+                              .waiting = {},
+                              .free_blocks = kv_.free_blocks(),
+                              .block_tokens = options_.block_tokens,
+                              .max_step_tokens = options_.max_step_tokens,
+                              .max_num_seqs = options_.max_num_seqs};
+  for (const SequencePtr& sequence : running_) snapshot.running.push_back(sequence->Snapshot());
+  for (const SequencePtr& sequence : waiting_) {
+    if (static_cast<int>(snapshot.waiting.size()) == options_.max_num_seqs) break;
+    snapshot.waiting.push_back(sequence->Snapshot());
+  }
+  return snapshot;
+}
+
+void Scheduler::MaybeStartStep() {
+  if (!step_.empty() || (running_.empty() && waiting_.empty())) return;
+  StepPlan plan = FormBatch(Snapshot());
+  // Slices speak of running and admitted sequences by number: resolve before either list changes.
+  std::vector<StepEntry> entries;
+  for (const StepPlan::Slice& slice : plan.slices) {
+    const std::size_t index = slice.index;
+    Sequence* sequence =
+        index < running_.size() ? running_[index].get() : waiting_[index - running_.size()].get();
+    entries.push_back({sequence, slice.tokens});
+  }
+  Admit(plan.admitted);
+  Preempt(plan.preempted);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const bool allocated =
+        kv_.Allocate(plan.slices[i].new_blocks, entries[i].sequence->block_table());
+    MOESAIC_CHECK(allocated);  // FormBatch counted them
+  }
+  PublishStats();
+  if (!entries.empty()) RunStep(std::move(entries));
+}
+
+void Scheduler::Preempt(const std::vector<std::int32_t>& indices) {
+  for (const std::int32_t index : indices) {  // from the youngest: later indices stay valid
+    SequencePtr sequence = std::move(running_[index]);
+    running_.erase(running_.begin() + index);
+    kv_.Release(sequence->block_table());
+    sequence->Preempt();
+    InsertWaiting(std::move(sequence));
+    ++counters_.preemptions;
+  }
+}
+
+void Scheduler::Admit(std::int32_t count) {
+  const absl::Duration now = clock_.Monotonic();
+  for (; count > 0; --count) {
+    SequencePtr sequence = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (sequence->Start(now)) {
+      base::MutexLock lock(mutex_);
+      --queued_;
+      const absl::Duration interval = now - std::exchange(last_admission_, now);
+      if (interval < absl::Minutes(1)) {
+        admission_interval_ += (interval - admission_interval_) * kAdmissionSmoothing;
+      }
+    }
+    const auto older = [](const SequencePtr& a, const SequencePtr& b) {
+      return a->handle() < b->handle();
+    };
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), sequence, older),
+                    std::move(sequence));
+  }
+}
+
+void Scheduler::RunStep(std::vector<StepEntry> entries) {
+  step_ = std::move(entries);
+  StepBatch batch;
+  batch.micro_batches = options_.micro_batches;
+  for (const StepEntry& entry : step_) {
+    entry.sequence->in_step = true;
+    batch.slices.push_back(entry.sequence->MakeSlice(entry.tokens));
+    counters_.step_tokens += entry.tokens;
+  }
+  ++counters_.steps;
+  runner_.Run(std::move(batch), [this](StepResult result) { FinishStep(std::move(result)); });
+}
+
+void Scheduler::FinishStep(StepResult result) {
+  const absl::Duration now = clock_.Monotonic();
+  const std::vector<StepEntry> step = std::exchange(step_, {});
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    Sequence& sequence = *step[i].sequence;
+    sequence.in_step = false;
+    if (sequence.cancelled || sequence.Absorb(step[i].tokens, std::move(result.slices[i]), now)) {
+      Retire(sequence);
+    }
+  }
+  DropOverdue(now);
+  MaybeStartStep();
+}
+
+void Scheduler::Retire(Sequence& sequence) {
+  kv_.Release(sequence.block_table());
+  Ended(sequence);
+  std::erase_if(running_, [&](const SequencePtr& s) { return s.get() == &sequence; });
+  PublishStats();
+}
+
+void Scheduler::Ended(const Sequence& sequence) {
+  base::MutexLock lock(mutex_);
+  --accepted_;
+  if (!sequence.started()) --queued_;
+}
+
+void Scheduler::PublishStats() {
+  counters_.waiting = static_cast<int>(waiting_.size());
+  counters_.running = static_cast<int>(running_.size());
+  counters_.kv_blocks_in_use = kv_.total_blocks() - kv_.free_blocks();
+  base::MutexLock lock(mutex_);
+  published_ = counters_;
+}
+
+}  // namespace moesaic::router

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mutex.h"
+#include "router/admission/request_limits.h"
+#include "router/engine/step_batch.h"
+#include "router/scheduler/batch_former.h"
+#include "router/scheduler/generation.h"
+#include "router/scheduler/kv_allocator.h"
+#include "router/scheduler/sequence.h"
+
+namespace moesaic::router {
+
+struct SchedulerOptions {
+  RequestBounds bounds;  ///< kv_capacity_tokens is derived from the two below.
+  std::int32_t kv_blocks = 0;
+  int block_tokens = 16;
+  int max_num_seqs = 64;      ///< Sequences computed at a time; lowered to max_step_tokens.
+  int max_step_tokens = 512;  ///< Positions of one step.
+  int max_queue = 256;        ///< Generations waiting for their first step.
+  int micro_batches = 1;      ///< 1 or 2.
+  std::vector<std::int32_t> eos_token_ids;
+};
+
+/// Continuous batching: queues generations, forms one step after another from them (FormBatch), has
+/// the runner compute it, and reports tokens. Thread-safe; all state of sequences and KV blocks
+/// belongs to the loop thread. Destroy after the loop has stopped.
+class Scheduler final : public Generator {
+ public:
+  /// What is passed in must outlive it; `loop` is the one on which `runner` completes.
+  /// Errors: InvalidArgument naming an impossible option.
+  static absl::StatusOr<std::unique_ptr<Scheduler>> Create(SchedulerOptions options,
+                                                           StepRunner& runner, base::Loop& loop,
+                                                           const base::Clock& clock);
+
+  absl::StatusOr<std::uint64_t> Submit(GenerationRequest request, Sink sink) override;
+  void Cancel(std::uint64_t handle) override;
+  GenerationLimits limits() const override { return options_.bounds.limits; }
+  absl::Status Ready() const override;
+
+  /// From now on Submit is Unavailable; what was accepted is completed.
+  void StartDrain();
+  /// Whether nothing is queued or running.
+  bool Idle() const;
+
+  /// Numbers for the metrics page; each is current, together they may be a step apart.
+  struct Stats {
+    int waiting = 0;
+    int running = 0;
+    std::int32_t kv_blocks_in_use = 0;
+    std::uint64_t preemptions = 0;
+    std::uint64_t steps = 0;
+    std::uint64_t step_tokens = 0;  ///< Positions computed, repeated ones counted.
+  };
+  Stats stats() const;
+
+ private:
+  using SequencePtr = std::unique_ptr<Sequence>;
+
+  Scheduler(SchedulerOptions options, StepRunner& runner, base::Loop& loop,
+            const base::Clock& clock);
+
+  /// A sequence's part of a step.
+  struct StepEntry {
+    Sequence* sequence;
+    std::int32_t tokens;
+  };
+
+  // On the loop thread.
+  void Enqueue(SequencePtr sequence);
+  void InsertWaiting(SequencePtr sequence);
+  void CancelNow(std::uint64_t handle);
+  void Tick();
+  void DropOverdue(absl::Duration now);
+  SchedulingSnapshot Snapshot() const;
+  void MaybeStartStep();
+  void Preempt(const std::vector<std::int32_t>& indices);
+  void Admit(std::int32_t count);
+  void RunStep(std::vector<StepEntry> entries);
+  void FinishStep(StepResult result);
+  /// Releases its blocks and removes it from the running set.
+  void Retire(Sequence& sequence);
+  /// Takes it out of the counts of accepted and queued generations.
+  void Ended(const Sequence& sequence);
+  void PublishStats();
+
+  const SchedulerOptions options_;
+  const TokenRules rules_;
+  StepRunner& runner_;
+  base::Loop& loop_;
+  const base::Clock& clock_;
+
+  // Loop thread only.
+  KvAllocator kv_;
+  std::vector<SequencePtr> running_;  // oldest (lowest handle) first
+  std::deque<SequencePtr> waiting_;   // oldest first; preempted ones are among them
+  std::vector<StepEntry> step_;       // the step in flight; empty when there is none
+  absl::Duration last_admission_ = -absl::InfiniteDuration();
+  Stats counters_;
+
+  // Self-synchronised: nanoseconds of the monotonic clock at the last sign of life of the loop.
+  std::atomic<std::int64_t> heartbeat_ns_;
+
+  mutable base::Mutex mutex_;
+  std::uint64_t next_handle_ ABSL_GUARDED_BY(mutex_) = 1;
+  int queued_ ABSL_GUARDED_BY(mutex_) = 0;    // accepted and never started
+  int accepted_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not ended
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Duration admission_interval_ ABSL_GUARDED_BY(mutex_);
+  Stats published_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace moesaic::router
