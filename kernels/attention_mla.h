@@ -11,6 +11,9 @@
 
 namespace moesaic::kernels {
 
+/// Rows and columns of kv_b that share an fp8 scale, as in the checkpoints.
+inline constexpr std::int64_t kMlaScaleBlock = 128;
+
 /// Sizes of multi-head latent attention (DeepSeek-V2 paper, section 2.1).
 struct MlaShape {
   int heads = 0;

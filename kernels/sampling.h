@@ -63,9 +63,9 @@ struct SamplingInput {
 void AdjustLogits(const SamplingInput& input, absl::Span<float> logits);
 
 /// Adjusts `logits` ([vocab], overwritten: hand in a copy when the raw ones are still needed) and
-/// draws a token. x = logits / temperature; p_i = Exp(x_i - max x); min_p keeps p_i ≥ min_p, then
-/// top_k, then top_p over what is left (descending p, ties lowest id first); the draw walks the
-/// kept tokens in ascending id and takes the first whose running sum exceeds u * total. Sums run in
+/// draws a token. p_i = Exp((x_i - max x) / temperature); min_p keeps p_i ≥ min_p, then top_k, then
+/// top_p over what is left (both by descending p, ties lowest id first); the draw walks the kept
+/// tokens in ascending id and takes the first whose running sum exceeds u * total. Sums run in
 /// double, in that order, so the result is the same on every target.
 /// Errors: InvalidArgument for a parameter out of range or empty logits; OutOfRange when a logit is
 /// NaN or +inf, or when every token is forbidden.
