@@ -364,6 +364,7 @@ absl::StatusOr<std::unique_ptr<DispatchClient>> DispatchClient::Start(
   return client;
 }
 
+void DispatchClient::Stop() { impl_->Stop(); }
 absl::Status DispatchClient::Send(const Dispatch& dispatch) { return impl_->Send(dispatch); }
 void DispatchClient::Cancel(absl::Span<const std::uint64_t> ids) { impl_->Cancel(ids); }
 bool DispatchClient::connected() const { return impl_->connected(); }

@@ -52,8 +52,12 @@ class DispatchClient {
                                                                CompletionQueuePoller& poller,
                                                                BufferPool& pool,
                                                                DispatchClientHandler& handler);
-  /// Ends the stream; returns when no callback runs or will run. Not on the polling thread.
+  /// Stops if that has not been done.
   ~DispatchClient();
+
+  /// Ends the stream; returns when no callback runs or will run. Idempotent; not on the polling
+  /// thread.
+  void Stop();
 
   /// Queues one dispatch of at most kMaxMessageBytes. Errors: Unavailable when not connected;
   /// ResourceExhausted when the write queue is full.

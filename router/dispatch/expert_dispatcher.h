@@ -43,8 +43,8 @@ class ExpertDispatcher final : public ExpertBackend {
   ~ExpertDispatcher() override;
 
   /// Follows `placement`: opens streams to new shards, closes those to shards it no longer names
-  /// (their work goes to replicas) and resends what waited. Any thread; make it a listener of the
-  /// PlacementHolder.
+  /// (their work goes to replicas) and resends what waited. Any thread but those on which `done`
+  /// runs; make it a listener of the PlacementHolder.
   void SetPlacement(std::shared_ptr<const placement::PlacementMap> placement);
 
   void Compute(const ExpertCall& call, absl::AnyInvocable<void(ExpertOutcome)> done) override;
@@ -56,8 +56,8 @@ class ExpertDispatcher final : public ExpertBackend {
 
  private:
   class Impl;
-  explicit ExpertDispatcher(std::shared_ptr<Impl> impl);
-  const std::shared_ptr<Impl> impl_;
+  explicit ExpertDispatcher(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace moesaic::router

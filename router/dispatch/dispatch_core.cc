@@ -1,0 +1,170 @@
+#include "router/dispatch/dispatch_core.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+
+namespace moesaic::router {
+namespace {
+
+/// Only timers run there, and those are not counted.
+constexpr std::size_t kTimerLoopQueue = 16;
+
+/// Whether streams to `old_info` serve for `new_info` as well. A restarted process breaks its
+/// streams by itself, and the client finds the new one at the same address.
+bool SameEndpoint(const placement::ShardInfo& old_info, const placement::ShardInfo& new_info) {
+  return old_info.address == new_info.address && old_info.name == new_info.name;
+}
+
+}  // namespace
+
+/// Passes a stream's events on with the link and lane they belong to.
+class ExpertDispatcher::Impl::LaneHandler final : public rpc::DispatchClientHandler {
+ public:
+  LaneHandler(Impl& owner, ShardLink& link, rpc::Lane lane)
+      : owner_(owner), link_(link), lane_(lane) {}
+  void OnConnected(const rpc::PeerHello& shard) override {
+    owner_.OnConnected(link_, lane_, shard);
+  }
+  void OnReply(rpc::DispatchReply reply) override { owner_.OnReply(link_, std::move(reply)); }
+  void OnBroken(const absl::Status& status) override { owner_.OnBroken(link_, lane_, status); }
+
+ private:
+  Impl& owner_;
+  ShardLink& link_;
+  const rpc::Lane lane_;
+};
+
+ExpertDispatcher::Impl::Impl(Options options)
+    : options_(std::move(options)), poller_(options_.spin), timer_loop_(kTimerLoopQueue) {
+  poller_.Start();
+}
+
+ExpertDispatcher::Impl::~Impl() {
+  timer_loop_.Stop();
+  std::vector<std::shared_ptr<ShardLink>> links;
+  {
+    base::MutexLock lock(mutex_);
+    for (const auto& [id, link] : links_) links.push_back(link);
+  }
+  for (const auto& link : links) CloseLink(*link);
+  std::vector<Completion> completions;
+  {
+    base::MutexLock lock(mutex_);
+    std::vector<std::shared_ptr<ExpertCallState>> calls;
+    for (const auto& [id, active] : calls_) calls.push_back(active.state);
+    for (const auto& call : calls) {
+      for (std::int32_t slot = 0; slot < call->slot_count(); ++slot) {
+        if (call->IsOpen(slot)) {
+          call->FailToken(call->token_of(slot), absl::UnavailableError("the router is stopping"));
+        }
+      }
+      CompleteIfDone(call, completions);
+    }
+    in_flight_.clear();
+    waiting_.clear();
+  }
+  RunCompletions(std::move(completions));
+  poller_.Shutdown();
+}
+
+std::shared_ptr<ShardLink> ExpertDispatcher::Impl::OpenLink(const placement::ShardInfo& info) {
+  auto link = std::make_shared<ShardLink>(info);
+  for (const rpc::Lane lane : kLanes) {
+    ShardLink::LaneStream& stream = link->stream(lane);
+    stream.handler = std::make_unique<LaneHandler>(*this, *link, lane);
+    auto client = rpc::DispatchClient::Start({.address = info.address,
+                                              .lane = lane,
+                                              .hello = options_.hello,
+                                              .credentials = options_.credentials,
+                                              .initial_backoff = options_.initial_backoff,
+                                              .max_backoff = options_.max_backoff},
+                                             poller_, pool_, *stream.handler);
+    if (!client.ok()) {
+      base::LogError("shard ", info.name, " (", info.address, "): ", client.status().ToString());
+      CloseLink(*link);
+      return nullptr;
+    }
+    stream.client = *std::move(client);
+  }
+  return link;
+}
+
+void ExpertDispatcher::Impl::CloseLink(ShardLink& link) {
+  for (ShardLink::LaneStream& stream : link.streams) {
+    if (stream.client != nullptr) stream.client->Stop();
+  }
+}
+
+void ExpertDispatcher::Impl::SetPlacement(
+    std::shared_ptr<const placement::PlacementMap> placement) {
+  base::MutexLock serial(placement_mutex_);
+  std::vector<std::shared_ptr<ShardLink>> removed;
+  std::vector<placement::ShardInfo> added;
+  Slots lost;
+  {
+    base::MutexLock lock(mutex_);
+    placement_ = placement;
+    for (const auto& [id, link] : links_) {
+      const placement::ShardInfo* info = placement->FindShard(id);
+      if (info != nullptr && SameEndpoint(link->info, *info)) {
+        link->info = *info;
+      } else {
+        removed.push_back(link);
+      }
+    }
+    for (const auto& link : removed) {
+      links_.erase(link->info.id);
+      for (const rpc::Lane lane : kLanes) {
+        link->stream(lane).connected = false;
+        ReleaseLane(*link, lane, lost);
+      }
+    }
+    for (const placement::ShardInfo& info : placement->shards()) {
+      if (!links_.contains(info.id)) added.push_back(info);
+    }
+  }
+  PlaceAndSend(std::move(lost));
+  for (const auto& link : removed) CloseLink(*link);
+  for (const placement::ShardInfo& info : added) {
+    if (auto link = OpenLink(info)) {
+      base::MutexLock lock(mutex_);
+      links_[info.id] = std::move(link);
+    }
+  }
+  RetryWaiting(/*forget_refusals=*/true);
+}
+
+absl::Status ExpertDispatcher::Impl::Ready() const {
+  base::MutexLock lock(mutex_);
+  if (placement_ == nullptr) return absl::UnavailableError("no placement yet");
+  const auto& links = links_;  // a lambda is analysed as if it ran without the lock
+  const placement::ExpertTopology& topology = placement_->topology();
+  for (const base::LayerId layer : topology.moe_layers) {
+    for (std::uint32_t unit = 0; unit < topology.units_per_layer(); ++unit) {
+      const auto holders = placement_->Holders(layer, base::UnitId(unit));
+      const bool live = std::any_of(holders.begin(), holders.end(), [&links](base::ShardId id) {
+        const auto link = links.find(id);
+        return link != links.end() && link->second->connected();
+      });
+      if (!live) {
+        return absl::UnavailableError(
+            absl::StrCat("layer ", layer.value(), " unit ", unit, ": no connected shard holds it"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+DispatchStats ExpertDispatcher::Impl::Stats() const {
+  base::MutexLock lock(mutex_);
+  DispatchStats stats = stats_;
+  stats.waiting_units = waiting_.size();
+  for (const auto& [id, link] : links_) stats.shards.push_back(link->Stats());
+  std::sort(stats.shards.begin(), stats.shards.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  return stats;
+}
+
+}  // namespace moesaic::router
