@@ -7,18 +7,18 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "nlohmann/json.hpp"
+#include "model/json_spec.h"
 
 namespace moesaic::model {
 
 /// What one decoder stage carries from one piece of text to the next. Copyable value.
 struct DecoderStageState {
-  /// Text or bytes that later input may still change.
+  /// The current piece so far, for stages that need it whole.
+  std::string piece;
+  /// Text or bytes of finished pieces that later input may still change.
   std::string held;
-  /// Progress within the current piece; its meaning is the stage's own.
+  /// Progress within the current piece or the sequence; its meaning is the stage's own.
   std::size_t position = 0;
-  /// True after the first piece of the sequence began.
-  bool started = false;
 };
 
 class DecoderStage;
@@ -31,11 +31,11 @@ class TokenDecoder {
 
   /// spec: the value of the key "decoder"; null joins the tokens by spaces, as the reference does.
   /// Errors: Unimplemented naming an unknown type, InvalidArgument naming a bad key.
-  static absl::StatusOr<TokenDecoder> Create(const nlohmann::json& spec);
+  static absl::StatusOr<TokenDecoder> Create(const JsonSpec& spec);
 
-  State NewState() const;
-  /// Appends the text that became final to `out`. A token in the middle of the sequence is final
-  /// as soon as no later token can change its text.
+  State NewState() const { return State(stages_.size()); }
+  /// Appends the text that became final to `out`: text is final as soon as no later token can
+  /// change it. `token`: valid UTF-8.
   void Push(std::string_view token, State& state, std::string& out) const;
   /// Appends what was held back; the sequence is over.
   void Finish(State& state, std::string& out) const;

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/token_decoder.h"
+#include "model/tokenizer_config.h"
 
 namespace moesaic::model {
 
@@ -22,22 +22,6 @@ struct EncodeOptions {
   /// Recognise control tokens ("<|im_end|>") written in the text. False treats their spelling as
   /// plain text; added tokens that are not special are recognised in any case.
   bool parse_special_tokens = true;
-};
-
-/// What tokenizer_config.json and the files beside it say besides the tokenizer itself.
-struct TokenizerConfig {
-  std::optional<bool> add_bos_token;
-  std::optional<bool> add_eos_token;
-  std::optional<std::string> bos_token;
-  std::optional<std::string> eos_token;
-  std::optional<std::string> pad_token;
-  std::optional<std::string> unk_token;
-  /// Sources by name; the unnamed template is "default". chat_template.jinja and
-  /// chat_template.json beside the file take precedence over tokenizer_config.json.
-  std::map<std::string, std::string, std::less<>> chat_templates;
-
-  /// The template called `name`, or null.
-  const std::string* FindChatTemplate(std::string_view name = "default") const;
 };
 
 /// A tokenizer as described by a Hugging Face tokenizer.json: byte-level or SentencePiece-style
@@ -87,6 +71,11 @@ class Tokenizer {
   friend class StreamDecoder;
   struct Impl;
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
+
+  TokenDecoder::State NewDecoderState() const;
+  void DecodeNext(std::int32_t id, bool skip_special_tokens, TokenDecoder::State& state,
+                  std::string& out) const;
+  void DecodeRest(TokenDecoder::State& state, std::string& out) const;
 
   std::unique_ptr<const Impl> impl_;
 };

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace moesaic::model {
+
+/// GPT-2's printable spelling of bytes: each byte as one character below U+0144.
+/// Appends the spelling of `bytes`.
+void AppendByteSpelling(std::string_view bytes, std::string& out);
+/// The bytes that `text` spells, or nothing when a character of it spells no byte.
+std::optional<std::string> BytesFromSpelling(std::string_view text);
+
+}  // namespace moesaic::model
