@@ -15,48 +15,48 @@ namespace moesaic::kernels {
 
 /// y = x, rounded once to y's type.
 struct CastArgs {
-  base::TensorView x;             ///< [rows, n] f32 or bf16.
-  base::TensorView y;             ///< [rows, n] f32 or bf16; may be x itself when the types agree.
+  base::TensorView x = {};        ///< [rows, n] f32 or bf16.
+  base::TensorView y = {};        ///< [rows, n] f32 or bf16; may be x itself when the types agree.
   std::int64_t x_row_stride = 0;  ///< Elements between rows; 0 means contiguous.
   std::int64_t y_row_stride = 0;
 };
 
 /// y = a + b.
 struct AddArgs {
-  base::TensorView a;  ///< [rows, n] f32.
-  base::TensorView b;  ///< [rows, n] f32.
-  base::TensorView y;  ///< [rows, n] f32; may be a or b.
+  base::TensorView a = {};  ///< [rows, n] f32.
+  base::TensorView b = {};  ///< [rows, n] f32.
+  base::TensorView y = {};  ///< [rows, n] f32; may be a or b.
 };
 
 /// y = silu(gate) * up: silu(g) = g * sigmoid(g) by kernels/simd_math.h, then one product, y
 /// rounded once.
 struct SiluMulArgs {
-  base::TensorView gate_up;  ///< [rows, 2 n] f32: gate in the first n columns, up in the rest.
-  base::TensorView y;        ///< [rows, n] f32 or bf16.
+  base::TensorView gate_up = {};  ///< [rows, 2 n] f32: gate in the first n columns, up in the rest.
+  base::TensorView y = {};        ///< [rows, n] f32 or bf16.
 };
 
 /// y[t] = ((residual[t] + shared[t]) + slots[o[t]]) + slots[o[t] + 1] + …, o = slot_offsets, in
 /// f32, in this order.
 struct CombineArgs {
-  base::TensorView residual;      ///< [tokens, n] f32.
-  base::TensorView shared;        ///< [tokens, n] f32, or data == nullptr for no shared expert.
-  base::TensorView slots;         ///< [slots, n] f32.
-  base::TensorView slot_offsets;  ///< [tokens + 1] i32, non-decreasing, within [0, slots].
-  base::TensorView y;             ///< [tokens, n] f32; may be residual.
+  base::TensorView residual = {};  ///< [tokens, n] f32.
+  base::TensorView shared = {};    ///< [tokens, n] f32, or data == nullptr for no shared expert.
+  base::TensorView slots = {};     ///< [slots, n] f32.
+  base::TensorView slot_offsets = {};  ///< [tokens + 1] i32, non-decreasing, within [0, slots].
+  base::TensorView y = {};             ///< [tokens, n] f32; may be residual.
 };
 
 /// y[i] = table[ids[i]], widened.
 struct EmbeddingArgs {
-  base::TensorView table;  ///< [vocabulary, n] f32, bf16 or f16; any alignment.
-  base::TensorView ids;    ///< [tokens] i32.
-  base::TensorView y;      ///< [tokens, n] f32.
+  base::TensorView table = {};  ///< [vocabulary, n] f32, bf16 or f16; any alignment.
+  base::TensorView ids = {};    ///< [tokens] i32.
+  base::TensorView y = {};      ///< [tokens, n] f32.
 };
 
 /// y = min(max(x, -limit), limit) (OLMoE's clip_qkv).
 struct ClipArgs {
-  base::TensorView x;  ///< [rows, n] f32.
-  base::TensorView y;  ///< [rows, n] f32; may be x.
-  float limit = 0;     ///< > 0.
+  base::TensorView x = {};  ///< [rows, n] f32.
+  base::TensorView y = {};  ///< [rows, n] f32; may be x.
+  float limit = 0;          ///< > 0.
 };
 
 absl::Status CanRun(const CastArgs& args);

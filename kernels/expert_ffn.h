@@ -25,7 +25,7 @@ struct ExpertGroup {
   const PackedMatrix* gate_up = nullptr;  ///< [2 * inter, hidden]: gate above up.
   const PackedMatrix* down = nullptr;     ///< [hidden, inter].
   /// May be empty. No slot twice within a group.
-  absl::Span<const ExpertEntry> entries;
+  absl::Span<const ExpertEntry> entries = {};
 };
 
 /// The routed experts' feed-forward networks, grouped by expert: for every entry e of every group,
@@ -36,12 +36,12 @@ struct ExpertGroup {
 /// weights alone. Slots without an entry are not touched.
 struct ExpertFfnArgs {
   /// [rows, hidden] f32 or bf16 (the compute type).
-  base::TensorView x;
+  base::TensorView x = {};
   /// All with the same hidden and inter; host memory (groups, their entries), borrowed until the
   /// stream has passed the launch.
-  absl::Span<const ExpertGroup> groups;
+  absl::Span<const ExpertGroup> groups = {};
   /// [slots, hidden] f32.
-  base::TensorView y;
+  base::TensorView y = {};
 };
 
 /// InvalidArgument on shapes, types, indices out of range, or a slot whose first entry is not

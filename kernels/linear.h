@@ -15,11 +15,11 @@ namespace moesaic::kernels {
 /// row's bits depend on that row and W alone.
 struct LinearArgs {
   /// [m, k] f32 or bf16.
-  base::TensorView x;
+  base::TensorView x = {};
   /// [n, k]; borrowed.
   const PackedMatrix* weight = nullptr;
   /// [m, n] f32 or bf16, overwritten; must not overlap x.
-  base::TensorView y;
+  base::TensorView y = {};
   /// Elements between rows; 0 means contiguous.
   std::int64_t x_row_stride = 0;
   std::int64_t y_row_stride = 0;

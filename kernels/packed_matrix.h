@@ -14,7 +14,7 @@ namespace moesaic::kernels {
 /// A checkpoint tensor, or some of its rows, on its way into a PackedMatrix. Borrowed.
 struct WeightSource {
   /// [rows, columns] f32, bf16, f16 or fp8, host memory. Any alignment (a memory map has none).
-  base::TensorView weight;
+  base::TensorView weight = {};
   /// fp8 only, required there: [ceil(rows / 128), ceil(columns / 128)] f32 or bf16; an element is
   /// fp8 * scale (a multiplication, whatever the tensor's name says). Any alignment.
   std::optional<base::TensorView> scale = std::nullopt;

@@ -14,11 +14,11 @@ namespace moesaic::kernels {
 /// then the tree 8, 4, 2, 1. All in f32, y rounded once.
 struct RmsNormArgs {
   /// [rows, n], or [rows, heads, n] with heads adjacent; f32.
-  base::TensorView x;
+  base::TensorView x = {};
   /// [n] f32 or bf16, shared by all heads.
-  base::TensorView weight;
+  base::TensorView weight = {};
   /// Shape of x, f32 or bf16. May be x itself.
-  base::TensorView y;
+  base::TensorView y = {};
   float eps = 1e-6f;
   /// Elements between rows; 0 means contiguous.
   std::int64_t x_row_stride = 0;

@@ -21,11 +21,11 @@ enum class RopePairing {
 /// and giving the strides of the whole.
 struct RopeArgs {
   /// [rows, heads, dim] f32, dim = table->dim().
-  base::TensorView x;
+  base::TensorView x = {};
   /// Shape of x, f32 or bf16. May be x itself.
-  base::TensorView y;
+  base::TensorView y = {};
   /// [rows] i32, absolute positions within the table.
-  base::TensorView positions;
+  base::TensorView positions = {};
   /// Borrowed.
   const RopeTable* table = nullptr;
   RopePairing pairing = RopePairing::kHalfSplit;

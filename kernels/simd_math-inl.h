@@ -69,7 +69,7 @@ HWY_INLINE void StoreBF16(VF v, std::uint16_t* p) {
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
   const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFFu))));
   const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du, 0x40u));
-  const auto is_nan = hn::RebindMask(du, hn::Ne(v, v));
+  const auto is_nan = hn::RebindMask(du, hn::IsNaN(v));
   hn::StoreU(hn::TruncateTo(DU16(), hn::IfThenElse(is_nan, quiet, rounded)), DU16(), p);
 }
 

@@ -1,0 +1,142 @@
+#include "kernels/packed_matrix.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "base/compute_pool.h"
+#include "base/dtype.h"
+#include "kernels/reference.h"
+#include "tests/testing/host_tensor.h"
+
+namespace moesaic::kernels {
+namespace {
+
+using base::DType;
+using testing::HostTensor;
+
+/// Element (row, column) of a source as a float, scale included.
+float SourceAt(const HostTensor& weight, const HostTensor* scale, std::int64_t row,
+               std::int64_t column) {
+  const std::int64_t columns = weight.view().dim(1);
+  if (scale == nullptr) return reference::Load(weight, row * columns + column);
+  const float s = reference::Load(*scale, row / 128 * scale->view().dim(1) + column / 128);
+  return base::F8E4M3ToF32(weight.As<std::uint8_t>()[row * columns + column]) * s;
+}
+
+TEST(PackedMatrixTest, KeepsEveryElementAndPadsWithZeros) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    const HostTensor weight = HostTensor::Random(dtype, {19, 131}, 1);
+    const auto packed = PackedMatrix::Pack({{weight}}, DType::kF32);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    EXPECT_EQ(packed->n(), 19);
+    EXPECT_EQ(packed->k(), 131);
+    EXPECT_EQ(packed->panels(), 2);
+    EXPECT_EQ(packed->bytes(), 2u * 131 * 16 * 4);
+    for (int n = 0; n < 32; ++n) {
+      for (int k = 0; k < 131; ++k) {
+        const float expected = n < 19 ? SourceAt(weight, nullptr, n, k) : 0.0f;
+        ASSERT_EQ(reference::WeightAt(*packed, n, k), expected) << n << " " << k;
+      }
+    }
+  }
+}
+
+TEST(PackedMatrixTest, BF16StorageRoundsOnce) {
+  const HostTensor weight = HostTensor::Random(DType::kF32, {16, 7}, 2);
+  const auto packed = PackedMatrix::Pack({{weight}}, DType::kBF16);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  for (int n = 0; n < 16; ++n) {
+    for (int k = 0; k < 7; ++k) {
+      EXPECT_EQ(reference::WeightAt(*packed, n, k),
+                base::RoundToBF16(SourceAt(weight, nullptr, n, k)));
+    }
+  }
+}
+
+TEST(PackedMatrixTest, StacksRowRangesAndTransposes) {
+  const HostTensor a = HostTensor::Random(DType::kBF16, {5, 6}, 3);
+  const HostTensor b = HostTensor::Random(DType::kF32, {20, 9}, 4);
+  // All of a, then rows 2 … 7 of b transposed: 9 outputs of 6 inputs.
+  const auto packed = PackedMatrix::Pack(
+      {{a}, {.weight = b, .row_begin = 2, .rows = 6, .transposed = true}}, DType::kF32);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  ASSERT_EQ(packed->n(), 14);
+  ASSERT_EQ(packed->k(), 6);
+  for (int k = 0; k < 6; ++k) {
+    for (int n = 0; n < 5; ++n) {
+      EXPECT_EQ(reference::WeightAt(*packed, n, k), SourceAt(a, nullptr, n, k));
+    }
+    for (int n = 0; n < 9; ++n) {
+      EXPECT_EQ(reference::WeightAt(*packed, 5 + n, k), SourceAt(b, nullptr, 2 + k, n));
+    }
+  }
+}
+
+TEST(PackedMatrixTest, Fp8KeepsBlockScalesFromAnyRow) {
+  const HostTensor weight = HostTensor::Random(DType::kF8E4M3, {300, 200}, 5);
+  const HostTensor scale = HostTensor::Random(DType::kF32, {3, 2}, 6);
+  for (const DType storage : {DType::kF8E4M3, DType::kF32}) {
+    const auto packed = PackedMatrix::Pack(
+        {{.weight = weight, .scale = scale, .row_begin = 121, .rows = 170}}, storage);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    for (int n = 0; n < 170; ++n) {
+      for (int k = 0; k < 200; ++k) {
+        ASSERT_EQ(reference::WeightAt(*packed, n, k), SourceAt(weight, &scale, 121 + n, k));
+      }
+    }
+  }
+}
+
+TEST(PackedMatrixTest, Fp8TransposedFromABlockBoundary) {
+  const HostTensor weight = HostTensor::Random(DType::kF8E4M3, {256, 140}, 5);
+  const HostTensor scale = HostTensor::Random(DType::kBF16, {2, 2}, 6);
+  const auto packed = PackedMatrix::Pack(
+      {{.weight = weight, .scale = scale, .row_begin = 128, .transposed = true}}, DType::kF8E4M3);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  for (int n = 0; n < 140; ++n) {
+    for (int k = 0; k < 128; ++k) {
+      ASSERT_EQ(reference::WeightAt(*packed, n, k), SourceAt(weight, &scale, 128 + k, n));
+    }
+  }
+  const auto inside = PackedMatrix::Pack(
+      {{.weight = weight, .scale = scale, .row_begin = 64, .transposed = true}}, DType::kF8E4M3);
+  EXPECT_EQ(inside.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(PackedMatrixTest, TakesUnalignedMemoryAndAPool) {
+  const HostTensor weight = HostTensor::Random(DType::kF32, {40, 33}, 7);
+  std::vector<char> shifted(weight.view().bytes() + 1);
+  std::memcpy(shifted.data() + 1, weight.view().data, weight.view().bytes());
+  const base::TensorView view(shifted.data() + 1, DType::kF32, {40, 33});
+  base::ComputePool pool(2);
+  const auto a = PackedMatrix::Pack({{weight}}, DType::kF32);
+  const auto b = PackedMatrix::Pack({{view}}, DType::kF32, {}, &pool);
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ(std::memcmp(a->data(), b->data(), a->bytes()), 0);
+}
+
+TEST(PackedMatrixTest, RefusesWhatDoesNotFit) {
+  const HostTensor f32(DType::kF32, {4, 8});
+  const HostTensor other_k(DType::kF32, {4, 9});
+  const HostTensor fp8(DType::kF8E4M3, {4, 8});
+  const HostTensor scale(DType::kF32, {1, 1});
+  const HostTensor wrong_scale(DType::kF32, {1, 2});
+  const auto code = [](const auto& packed) { return packed.status().code(); };
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(code(PackedMatrix::Pack({}, DType::kF32)), kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{f32}, {other_k}}, DType::kF32)), kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{f32}}, DType::kF16)), kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{f32}}, DType::kF8E4M3)), kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{fp8}}, DType::kF8E4M3)), kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{fp8, wrong_scale}}, DType::kF8E4M3)), kInvalid);
+  EXPECT_TRUE(PackedMatrix::Pack({{fp8, scale}}, DType::kF8E4M3).ok());
+  EXPECT_EQ(code(PackedMatrix::Pack({{.weight = f32, .row_begin = 3, .rows = 2}}, DType::kF32)),
+            kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{.weight = f32, .row_begin = 5}}, DType::kF32)), kInvalid);
+  EXPECT_EQ(code(PackedMatrix::Pack({{.weight = f32, .row_begin = -1}}, DType::kF32)), kInvalid);
+}
+
+}  // namespace
+}  // namespace moesaic::kernels
