@@ -1,6 +1,7 @@
 #include "model/safetensors.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <tuple>
 #include <utility>
 
@@ -102,6 +103,12 @@ absl::StatusOr<base::TensorView> SafetensorsFile::View(const TensorInfo& tensor)
     return absl::UnimplementedError(absl::StrCat(path(), ": tensor '", tensor.name,
                                                  "': ", tensor.shape.size(),
                                                  " dimensions are not supported"));
+  }
+  if (reinterpret_cast<std::uintptr_t>(Bytes(tensor).data()) % base::DTypeBytes(*tensor.dtype) !=
+      0) {
+    return absl::UnimplementedError(absl::StrCat(path(), ": tensor '", tensor.name,
+                                                 "': its data are not aligned to its elements; "
+                                                 "write the file again with safetensors >= 0.3"));
   }
   // Views are not const-correct: whoever reads weights only reads them, and the map is read-only.
   void* data = const_cast<std::byte*>(Bytes(tensor).data());

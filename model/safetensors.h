@@ -46,7 +46,9 @@ class SafetensorsFile {
   std::string_view header() const { return header_; }
   /// The bytes of a tensor of this file; valid as long as this object.
   absl::Span<const std::byte> Bytes(const TensorInfo& tensor) const;
-  /// A read-only host view. Errors: Unimplemented for an element type or rank we cannot hold.
+  /// A read-only host view, aligned to its elements and to no more. Errors: Unimplemented for an
+  /// element type or rank we cannot hold, and for misaligned data, which only writers older than
+  /// safetensors 0.3 make.
   absl::StatusOr<base::TensorView> View(const TensorInfo& tensor) const;
 
  private:

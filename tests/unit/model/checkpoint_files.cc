@@ -38,6 +38,11 @@ std::string RawSafetensors(std::string_view header, std::string_view data) {
   return bytes.append(header).append(data);
 }
 
+std::string Padded(std::string header) {
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  return header;
+}
+
 std::string Safetensors(const std::vector<TensorSpec>& tensors) {
   nlohmann::ordered_json header;
   header["__metadata__"] = {{"format", "pt"}};
@@ -54,7 +59,7 @@ std::string Safetensors(const std::vector<TensorSpec>& tensors) {
       data.push_back(static_cast<char>((i * 7 + tensor.seed * 31 + 5) % 64));
     }
   }
-  return RawSafetensors(header.dump(), data);
+  return RawSafetensors(Padded(header.dump()), data);
 }
 
 std::string SmallOlmoeConfig() {

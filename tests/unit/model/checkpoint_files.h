@@ -36,6 +36,10 @@ struct TensorSpec {
 /// The bytes of a file with this header text and these data, whatever they say.
 std::string RawSafetensors(std::string_view header, std::string_view data);
 
+/// The header with spaces up to a multiple of 8 bytes, as the format's own writer pads it, so that
+/// the data begin aligned.
+std::string Padded(std::string header);
+
 /// A valid file holding `tensors` in this order.
 std::string Safetensors(const std::vector<TensorSpec>& tensors);
 

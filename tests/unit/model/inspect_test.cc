@@ -27,6 +27,12 @@ TEST(InspectTest, EveryGoldenCheckpointIsRunnable) {
   }
 }
 
+TEST(InspectTest, DemonstrationCheckpointIsRunnable) {
+  const CheckpointSummary summary = InspectDirectory("models/tiny", 4);
+  EXPECT_TRUE(summary.problems.empty()) << RenderSummary(summary);
+  EXPECT_EQ(summary.unused.bytes, 0);
+}
+
 TEST(InspectTest, CountsDeepSeekV3) {
   const CheckpointSummary summary =
       InspectDirectory(moesaic::testing::GoldenDir() + "/deepseek_v3", 3);

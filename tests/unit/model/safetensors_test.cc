@@ -10,6 +10,7 @@
 namespace moesaic::model {
 namespace {
 
+using moesaic::testing::Padded;
 using moesaic::testing::RawSafetensors;
 using moesaic::testing::Safetensors;
 using moesaic::testing::TempDir;
@@ -17,7 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const char* const kTwoTensors = R"({"b": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
-  "a": {"dtype": "U8", "shape": [1, 3], "data_offsets": [8, 11]}})";
+  "a": {"dtype": "U8", "shape": [1, 3], "data_offsets": [8, 11]}} )";
 
 TEST(SafetensorsTest, ReadsTensorsInOrderOfTheirData) {
   const TempDir dir;
@@ -46,9 +47,9 @@ TEST(SafetensorsTest, ScalarsEmptyTensorsMetadataAndPaddingAreLegal) {
   const std::string header = R"({"__metadata__": {"format": "pt"},
     "z": {"dtype": "BF16", "shape": [0, 7], "data_offsets": [0, 0]},
     "s": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]},
-    "e": {"dtype": "F32", "shape": [4, 0], "data_offsets": [8, 8]}}      )";
+    "e": {"dtype": "F32", "shape": [4, 0], "data_offsets": [8, 8]}})";
   const auto file = SafetensorsFile::Open(
-      dir.Write("x.safetensors", RawSafetensors(header, std::string(8, '\1'))));
+      dir.Write("x.safetensors", RawSafetensors(Padded(header), std::string(8, '\1'))));
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->tensors().size(), 3u);
   EXPECT_EQ(file->View(*file->Find("s"))->elements(), 1);
@@ -70,6 +71,20 @@ TEST(SafetensorsTest, LegalButUnsupportedElementTypesFailOnlyWhenViewed) {
   const absl::Status status = file->View(*file->Find("d")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()), HasSubstr("F64"));
+}
+
+TEST(SafetensorsTest, MisalignedDataFailOnlyWhenViewed) {
+  const TempDir dir;
+  const auto file = SafetensorsFile::Open(dir.Write(
+      "x.safetensors",
+      RawSafetensors(Padded(R"({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
+                                   "b": {"dtype": "F32", "shape": [1], "data_offsets": [1, 5]}})"),
+                     std::string(5, '\0'))));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_TRUE(file->View(*file->Find("a")).ok());
+  const absl::Status status = file->View(*file->Find("b")).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("'b': its data are not aligned"));
 }
 
 struct BadFile {
