@@ -1,31 +1,18 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "base/clock.h"
+#include "placement/coordinator.h"
 
 namespace moesaic::placement {
 
-/// How a coordinator behaves. The defaults suit one machine as well as a cluster.
-struct CoordinatorOptions {
+/// A coordinator process: its address, and how it behaves.
+struct CoordinatorOptions : CoordinatorPolicy {
   std::string listen_address = "127.0.0.1:0";
-  std::uint32_t replicas = 1;       ///< Live copies wanted of each unit.
-  std::uint32_t expect_shards = 0;  ///< Assign when so many have registered; 0 = after `settle`.
-  /// Silence of the membership after which the first assignment is made even if fewer shards than
-  /// expected came: long enough for processes started together, short beside loading weights.
-  absl::Duration settle = absl::Seconds(1);
-  /// Upper limit on the wait for `expect_shards`.
-  absl::Duration expect_timeout = absl::Seconds(30);
-  absl::Duration lease = absl::Seconds(10);     ///< A silent shard is gone after this.
-  absl::Duration heartbeat = absl::Seconds(1);  ///< Shards report this often.
-  /// How long a shard that broke off may take to come back before its units move elsewhere.
-  absl::Duration rejoin = absl::Seconds(10);
-  std::uint32_t parallel_loads = 16;  ///< Shards told to load or unload at the same time.
-  bool insecure = false;              ///< Allow listening beyond loopback without TLS.
+  bool insecure = false;  ///< Allow listening beyond loopback without TLS.
 };
 
 /// One coordinator process: serves Coordinator and health, keeps the membership, brings shards to
@@ -41,8 +28,8 @@ class CoordinatorServer {
 
   /// host:port bound (the port is known even if 0 was asked for).
   const std::string& address() const;
-  /// Ends all streams and stops serving within `deadline`. Idempotent.
-  void Shutdown(absl::Duration deadline);
+  /// Ends all streams (shards and routers carry on without) and stops serving. Idempotent.
+  void Shutdown();
 
  private:
   class Impl;

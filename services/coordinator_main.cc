@@ -14,7 +14,7 @@ absl::StatusOr<RunningServer> Start(const CoordinatorFlags& flags) {
   MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<placement::CoordinatorServer> server,
                            placement::CoordinatorServer::Build(flags.Resolve()));
   return RunningServer{{{"grpc", server->address()}},
-                       [server](absl::Duration grace) { server->Shutdown(grace); }};
+                       [server](absl::Duration) { server->Shutdown(); }};
 }
 
 int Main(int argc, char** argv) {

@@ -5,7 +5,6 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace moesaic::shard {
@@ -53,12 +52,6 @@ ExpertStore::ExpertStore(const model::Checkpoint& checkpoint, Options options,
       pool_(pool),
       held_(std::make_shared<HeldUnits>(topology_.units_total())) {}
 
-std::size_t ExpertStore::IndexOf(const UnitKey& key) const {
-  const auto layer = topology_.LayerIndex(key.layer);
-  MOESAIC_CHECK(layer.has_value() && key.unit.value() < topology_.units_per_layer());
-  return std::size_t{*layer} * topology_.units_per_layer() + key.unit.value();
-}
-
 absl::Status ExpertStore::Load(absl::Span<const UnitKey> units, absl::FunctionRef<void()> loaded) {
   for (const UnitKey& key : units) {
     if (!topology_.LayerIndex(key.layer) || key.unit.value() >= topology_.units_per_layer()) {
@@ -76,7 +69,7 @@ absl::Status ExpertStore::LoadInTurn(absl::Span<const UnitKey> units,
   std::vector<UnitKey> missing;
   const std::shared_ptr<const HeldUnits> held = Current();
   for (const UnitKey& key : units) {
-    if (held->Find(IndexOf(key)) == nullptr) missing.push_back(key);
+    if (held->Find(topology_.NumberOf(key)) == nullptr) missing.push_back(key);
   }
   std::sort(missing.begin(), missing.end());
   missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
@@ -94,7 +87,7 @@ absl::Status ExpertStore::LoadInTurn(absl::Span<const UnitKey> units,
       if (stopped_) return absl::CancelledError("the expert store is stopping");
     }
     MOESAIC_ASSIGN_OR_RETURN(auto unit, PackUnit(key));
-    Publish([&](auto& table) { table[IndexOf(key)] = std::move(unit); });
+    Publish([&](auto& table) { table[topology_.NumberOf(key)] = std::move(unit); });
     loaded();
   }
   return absl::OkStatus();
@@ -122,7 +115,7 @@ absl::StatusOr<std::shared_ptr<const UnitWeights>> ExpertStore::PackUnit(const U
 
 void ExpertStore::Unload(absl::Span<const UnitKey> units) {
   Publish([&](auto& table) {
-    for (const UnitKey& key : units) table[IndexOf(key)] = nullptr;
+    for (const UnitKey& key : units) table[topology_.NumberOf(key)] = nullptr;
   });
 }
 
@@ -169,11 +162,8 @@ std::shared_ptr<const HeldUnits> ExpertStore::Current() const {
 std::vector<UnitKey> ExpertStore::Held() const {
   const std::shared_ptr<const HeldUnits> held = Current();
   std::vector<UnitKey> keys;
-  std::size_t index = 0;
-  for (const base::LayerId layer : topology_.moe_layers) {
-    for (std::uint32_t unit = 0; unit < topology_.units_per_layer(); ++unit, ++index) {
-      if (held->Find(index) != nullptr) keys.push_back({layer, base::UnitId(unit)});
-    }
+  for (std::uint32_t number = 0; number < topology_.units_total(); ++number) {
+    if (held->Find(number) != nullptr) keys.push_back(topology_.KeyOf(number));
   }
   return keys;
 }

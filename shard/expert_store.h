@@ -32,8 +32,8 @@ class HeldUnits {
  public:
   explicit HeldUnits(std::size_t units_total) : units_(units_total) {}
 
-  /// nullptr when unit `index` (topology order) is not held. Lives as long as this set.
-  const UnitWeights* Find(std::size_t index) const { return units_[index].get(); }
+  /// nullptr when the unit of that number is not held. Lives as long as this set.
+  const UnitWeights* Find(std::uint32_t number) const { return units_[number].get(); }
 
  private:
   friend class ExpertStore;
@@ -60,9 +60,6 @@ class ExpertStore {
 
   const placement::ExpertTopology& topology() const { return topology_; }
   std::uint64_t memory_bytes() const { return options_.memory_bytes; }
-  /// Position of a unit in HeldUnits. Requires: it exists in the topology.
-  std::size_t IndexOf(const placement::UnitKey& key) const;
-
   /// Loads `units` (those already held are kept) and returns when all are held. Each becomes
   /// usable as soon as it is packed; `loaded` hears of it, on this thread. One load runs at a time,
   /// others wait for it.

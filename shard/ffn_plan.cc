@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-
 namespace moesaic::shard {
 namespace {
 
@@ -14,7 +12,7 @@ struct Assignment {
 };
 
 /// Lays out the slots of one work and appends its assignments.
-void AddWork(const Work& work, const HeldUnits& held, std::size_t layer_begin,
+void AddWork(const Work& work, const HeldUnits& held, std::uint32_t layer_begin,
              std::uint32_t unit_size, FfnPlan& plan, std::vector<Assignment>& assignments) {
   const rpc::Dispatch& dispatch = work.dispatch;
   FfnPlan::Part part{
@@ -48,7 +46,7 @@ void AddWork(const Work& work, const HeldUnits& held, std::size_t layer_begin,
 
 /// Counting sort by expert; stable, so entries of an expert stay in slot order.
 void GroupByExpert(const std::vector<Assignment>& assignments, const HeldUnits& held,
-                   std::size_t layer_begin, const placement::ExpertTopology& topology,
+                   std::uint32_t layer_begin, const placement::ExpertTopology& topology,
                    FfnPlan& plan) {
   std::vector<std::uint32_t> ends(topology.experts_per_layer + 1, 0);
   for (const Assignment& assignment : assignments) ++ends[assignment.expert + 1];
@@ -75,9 +73,8 @@ FfnPlan PlanBatch(absl::Span<const Work> works, const HeldUnits& held,
                   const placement::ExpertTopology& topology) {
   FfnPlan plan;
   if (works.empty()) return plan;
-  const auto layer_index = topology.LayerIndex(works.front().dispatch.layer);
-  MOESAIC_CHECK(layer_index.has_value());
-  const std::size_t layer_begin = std::size_t{*layer_index} * topology.units_per_layer();
+  const std::uint32_t layer_begin =
+      topology.NumberOf({works.front().dispatch.layer, base::UnitId(0)});
   std::vector<Assignment> assignments;
   for (const Work& work : works) {
     AddWork(work, held, layer_begin, topology.unit_size, plan, assignments);

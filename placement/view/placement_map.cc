@@ -73,7 +73,6 @@ ShardInfo ShardFromProto(const v1::PlacedShard& proto) {
 /// Units must come complete and in order, so the n-th entry is the n-th unit.
 absl::Status TakeUnits(const v1::Placement& proto, PlacementMap::Parts& parts) {
   const std::uint32_t total = parts.topology.units_total();
-  const std::uint32_t per_layer = parts.topology.units_per_layer();
   if (static_cast<std::uint32_t>(proto.units_size()) != total) {
     return absl::InvalidArgumentError(
         absl::StrCat("placement: lists ", proto.units_size(), " units; the model has ", total));
@@ -81,7 +80,7 @@ absl::Status TakeUnits(const v1::Placement& proto, PlacementMap::Parts& parts) {
   parts.holders.resize(total);
   for (std::uint32_t i = 0; i < total; ++i) {
     const v1::UnitReplicas& replicas = proto.units(static_cast<int>(i));
-    const UnitKey expected{parts.topology.moe_layers[i / per_layer], base::UnitId(i % per_layer)};
+    const UnitKey expected = parts.topology.KeyOf(i);
     const UnitKey got{base::LayerId(replicas.unit().layer()), base::UnitId(replicas.unit().unit())};
     if (got != expected) {
       return absl::InvalidArgumentError(
@@ -170,10 +169,10 @@ absl::Span<const base::ShardId> PlacementMap::Holders(base::LayerId layer,
 
 const ShardInfo* PlacementMap::FindShard(base::ShardId id) const { return Find(parts_.shards, id); }
 
-bool PlacementMap::SameContent(const PlacementMap& other) const {
-  return parts_.model == other.parts_.model && parts_.topology == other.parts_.topology &&
-         parts_.shards == other.parts_.shards && parts_.holders == other.parts_.holders &&
-         parts_.replicas_wanted == other.parts_.replicas_wanted;
+bool PlacementMap::SameContent(const Parts& parts) const {
+  return parts_.model == parts.model && parts_.topology == parts.topology &&
+         parts_.shards == parts.shards && parts_.holders == parts.holders &&
+         parts_.replicas_wanted == parts.replicas_wanted;
 }
 
 }  // namespace moesaic::placement

@@ -65,8 +65,8 @@ class PlacementMap {
   const ShardInfo* FindShard(base::ShardId id) const;
   /// Units nobody holds.
   std::uint32_t units_uncovered() const { return units_uncovered_; }
-  /// Same as `other` in everything but the epoch.
-  bool SameContent(const PlacementMap& other) const;
+  /// Whether a map built from `parts` would differ from this one in nothing but the epoch.
+  bool SameContent(const Parts& parts) const;
 
  private:
   explicit PlacementMap(Parts parts);

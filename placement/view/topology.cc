@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "base/check.h"
 
 namespace moesaic::placement {
 namespace {
@@ -20,6 +20,17 @@ std::optional<std::uint32_t> ExpertTopology::LayerIndex(base::LayerId layer) con
   const auto found = std::lower_bound(moe_layers.begin(), moe_layers.end(), layer);
   if (found == moe_layers.end() || *found != layer) return std::nullopt;
   return static_cast<std::uint32_t>(found - moe_layers.begin());
+}
+
+UnitKey ExpertTopology::KeyOf(std::uint32_t number) const {
+  MOESAIC_CHECK(number < units_total());
+  return {moe_layers[number / units_per_layer()], base::UnitId(number % units_per_layer())};
+}
+
+std::uint32_t ExpertTopology::NumberOf(const UnitKey& key) const {
+  const auto layer = LayerIndex(key.layer);
+  MOESAIC_CHECK(layer.has_value() && key.unit.value() < units_per_layer());
+  return *layer * units_per_layer() + key.unit.value();
 }
 
 absl::StatusOr<ExpertTopology> TopologyFromProto(const v1::ExpertTopology& proto) {

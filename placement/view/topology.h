@@ -20,6 +20,17 @@ using rpc::IdentityFromProto;
 using rpc::IdentityToProto;
 using rpc::ModelIdentity;
 
+/// One unit of the whole model; ordered by layer, then unit. Immutable value.
+struct UnitKey {
+  base::LayerId layer;
+  base::UnitId unit;
+  constexpr auto operator<=>(const UnitKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const UnitKey& key) {
+    return H::combine(std::move(h), key.layer, key.unit);
+  }
+};
+
 /// The routed experts of a model, as far as placement needs to know them. Immutable value.
 struct ExpertTopology {
   std::vector<base::LayerId> moe_layers;  ///< Layers with routed experts, ascending.
@@ -40,23 +51,16 @@ struct ExpertTopology {
   }
   /// Position of `layer` in moe_layers; nullopt for a dense or unknown layer.
   std::optional<std::uint32_t> LayerIndex(base::LayerId layer) const;
+  /// Units are also numbered through, layer by layer: number → unit and back.
+  /// Requires: the number is below units_total(); the unit exists.
+  UnitKey KeyOf(std::uint32_t number) const;
+  std::uint32_t NumberOf(const UnitKey& key) const;
 };
 
 /// Checks bounds (at most 4096 layers, 65536 experts a layer, sizes not 0) and the order of layers.
 /// Errors: InvalidArgument naming the field.
 absl::StatusOr<ExpertTopology> TopologyFromProto(const v1::ExpertTopology& proto);
 v1::ExpertTopology TopologyToProto(const ExpertTopology& topology);
-
-/// One unit of the whole model; ordered by layer, then unit. Immutable value.
-struct UnitKey {
-  base::LayerId layer;
-  base::UnitId unit;
-  constexpr auto operator<=>(const UnitKey&) const = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const UnitKey& key) {
-    return H::combine(std::move(h), key.layer, key.unit);
-  }
-};
 
 /// Reads the compact form used by reports and load requests; the result is sorted and unique.
 /// Errors: InvalidArgument naming a layer or unit `topology` does not have.

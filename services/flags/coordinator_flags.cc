@@ -9,10 +9,6 @@ void CoordinatorFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(0.1, 3600.0));
   table.Add("heartbeat-s", heartbeat_s, "Seconds between a shard's heartbeats")
       ->check(CLI::Range(0.01, 600.0));
-  table
-      .Add("rejoin-s", rejoin_s,
-           "Seconds a shard that broke off may take to return before its units move")
-      ->check(CLI::Range(0.0, 3600.0));
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
@@ -27,7 +23,6 @@ placement::CoordinatorOptions CoordinatorFlags::Resolve() const {
   placement::CoordinatorOptions result = options;
   result.lease = absl::Seconds(lease_s);
   result.heartbeat = absl::Seconds(heartbeat_s);
-  result.rejoin = absl::Seconds(rejoin_s);
   return result;
 }
 

@@ -10,7 +10,6 @@ struct CoordinatorFlags {
   placement::CoordinatorOptions options;
   double lease_s = absl::ToDoubleSeconds(options.lease);
   double heartbeat_s = absl::ToDoubleSeconds(options.heartbeat);
-  double rejoin_s = absl::ToDoubleSeconds(options.rejoin);
 
   /// Those an operator sets; `moesaic up` passes them on.
   void Declare(FlagTable& table);

@@ -1,0 +1,153 @@
+#include "placement/coordinator_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "rpc/status_map.h"
+
+namespace moesaic::placement {
+namespace {
+
+absl::StatusOr<ShardDescription> DescriptionFromProto(const v1::ShardRegistration& proto) {
+  ShardDescription description{.name = proto.shard(),
+                               .address = proto.address(),
+                               .incarnation = proto.incarnation(),
+                               .model = IdentityFromProto(proto.model()),
+                               .topology = {},
+                               .memory_bytes = proto.memory_bytes(),
+                               .node = proto.node(),
+                               .zone = proto.zone(),
+                               .price_class = proto.price_class(),
+                               .device_kind = proto.device_kind(),
+                               .us_per_row = proto.us_per_row(),
+                               .us_per_expert = proto.us_per_expert(),
+                               .build = proto.build()};
+  MOESAIC_ASSIGN_OR_RETURN(description.topology, TopologyFromProto(proto.topology()));
+  return description;
+}
+
+absl::StatusOr<ShardNews> NewsFromProto(const v1::ShardReport& proto,
+                                        const ExpertTopology& topology) {
+  ShardNews news{.epoch = EpochFromProto(proto.epoch()),
+                 .held = std::nullopt,
+                 .held_bytes = proto.held_bytes(),
+                 .draining = proto.draining(),
+                 .expert_rows_total = proto.expert_rows_total()};
+  if (!proto.held_units_valid()) return news;
+  MOESAIC_ASSIGN_OR_RETURN(const std::vector<UnitKey> held,
+                           UnitsFromProto(proto.held_units(), topology));
+  news.held.emplace();
+  for (const UnitKey& key : held) news.held->push_back(topology.NumberOf(key));
+  return news;
+}
+
+v1::ShardDirective DirectiveToProto(const Coordinator::Directive& directive) {
+  v1::ShardDirective proto;
+  proto.set_shard_id(directive.shard.value());
+  proto.set_lease_ms(static_cast<std::uint32_t>(absl::ToInt64Milliseconds(directive.lease)));
+  proto.set_heartbeat_ms(
+      static_cast<std::uint32_t>(absl::ToInt64Milliseconds(directive.heartbeat)));
+  *proto.mutable_epoch() = EpochToProto(directive.epoch);
+  return proto;
+}
+
+}  // namespace
+
+CoordinatorService::CoordinatorService(base::Loop& loop, Coordinator& coordinator)
+    : loop_(loop), coordinator_(coordinator) {}
+
+grpc::ServerBidiReactor<v1::ShardReport, v1::ShardDirective>* CoordinatorService::Register(
+    grpc::CallbackServerContext*) {
+  const SessionId id = ++last_session_;
+  return ShardSession::Start([this, id](std::shared_ptr<ShardSession> session) {
+           return ShardSession::Events{
+               .received =
+                   [this, id, session, first = true](v1::ShardReport report) mutable {
+                     return loop_
+                         .Post(
+                             [this, id, session, first = std::exchange(first, false),
+                              report = std::move(report)] { OnReport(id, session, first, report); })
+                         .ok();
+                   },
+               .closed =
+                   [this, id] {
+                     loop_.PostCompletion([this, id] { coordinator_.RemoveShard(id); });
+                   }};
+         })
+      .get();
+}
+
+void CoordinatorService::OnReport(SessionId id, const std::shared_ptr<ShardSession>& session,
+                                  bool first, const v1::ShardReport& report) {
+  const auto take = [&]() -> absl::Status {
+    if (!first) {
+      if (!coordinator_.membership().model()) return absl::OkStatus();
+      MOESAIC_ASSIGN_OR_RETURN(ShardNews news,
+                               NewsFromProto(report, coordinator_.membership().topology()));
+      return coordinator_.Report(id, std::move(news));
+    }
+    MOESAIC_ASSIGN_OR_RETURN(ShardDescription description,
+                             DescriptionFromProto(report.registration()));
+    MOESAIC_ASSIGN_OR_RETURN(ShardNews news, NewsFromProto(report, description.topology));
+    return coordinator_.AddShard(
+        id, std::move(description), std::move(news),
+        {.send =
+             [session](const Coordinator::Directive& directive) {
+               session->Send(DirectiveToProto(directive));
+             },
+         .end =
+             [session](const absl::Status& status) { session->End(rpc::ToGrpcStatus(status)); }});
+  };
+  if (const absl::Status taken = take(); !taken.ok()) session->End(rpc::ToGrpcStatus(taken));
+}
+
+grpc::ServerBidiReactor<v1::WatchRequest, v1::Placement>* CoordinatorService::WatchPlacement(
+    grpc::CallbackServerContext*) {
+  const SessionId id = ++last_session_;
+  return RouterSession::Start([this, id](std::shared_ptr<RouterSession> session) {
+           return RouterSession::Events{
+               .received =
+                   [this, id, session, first = true](v1::WatchRequest request) mutable {
+                     return loop_
+                         .Post([this, id, session, first = std::exchange(first, false),
+                                request = std::move(request)] {
+                           OnWatchRequest(id, session, first, request);
+                         })
+                         .ok();
+                   },
+               .closed =
+                   [this, id] {
+                     loop_.PostCompletion([this, id] { coordinator_.RemoveRouter(id); });
+                   }};
+         })
+      .get();
+}
+
+void CoordinatorService::OnWatchRequest(SessionId id, const std::shared_ptr<RouterSession>& session,
+                                        bool first, const v1::WatchRequest& request) {
+  const base::PlacementEpoch acknowledged = EpochFromProto(request.acknowledged());
+  if (!first) return coordinator_.Acknowledge(id, acknowledged);
+  const absl::Status added = coordinator_.AddRouter(
+      id, request.router(), IdentityFromProto(request.model()), acknowledged,
+      {.send =
+           [session](const std::shared_ptr<const PlacementMap>& map) {
+             session->Send(map->ToProto());
+           },
+       .end = [session](const absl::Status& status) { session->End(rpc::ToGrpcStatus(status)); }});
+  if (!added.ok()) session->End(rpc::ToGrpcStatus(added));
+}
+
+grpc::ServerUnaryReactor* CoordinatorService::DescribeCluster(
+    grpc::CallbackServerContext* context, const v1::DescribeClusterRequest*,
+    v1::DescribeClusterResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const absl::Status posted = loop_.Post([this, reactor, response] {
+    *response = placement::DescribeCluster(coordinator_);
+    reactor->Finish(grpc::Status::OK);
+  });
+  if (!posted.ok()) reactor->Finish(rpc::ToGrpcStatus(posted));
+  return reactor;
+}
+
+}  // namespace moesaic::placement

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "base/loop.h"
+#include "placement/coordinator.h"
+#include "placement/stream_session.h"
+#include "proto/moesaic/v1/coordinator.grpc.pb.h"
+
+namespace moesaic::placement {
+
+/// gRPC's face of a Coordinator: streams become sessions, messages plain structs, and everything is
+/// done on the loop. Thread-safe.
+class CoordinatorService final : public v1::Coordinator::CallbackService {
+ public:
+  /// Borrowed; `coordinator` is touched on `loop` only.
+  CoordinatorService(base::Loop& loop, Coordinator& coordinator);
+
+  grpc::ServerBidiReactor<v1::ShardReport, v1::ShardDirective>* Register(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<v1::WatchRequest, v1::Placement>* WatchPlacement(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* DescribeCluster(grpc::CallbackServerContext* context,
+                                            const v1::DescribeClusterRequest* request,
+                                            v1::DescribeClusterResponse* response) override;
+
+ private:
+  using ShardSession = StreamSession<v1::ShardReport, v1::ShardDirective>;
+  using RouterSession = StreamSession<v1::WatchRequest, v1::Placement>;
+
+  // On the loop. The first message of a stream registers, later ones report.
+  void OnReport(SessionId id, const std::shared_ptr<ShardSession>& session, bool first,
+                const v1::ShardReport& report);
+  void OnWatchRequest(SessionId id, const std::shared_ptr<RouterSession>& session, bool first,
+                      const v1::WatchRequest& request);
+
+  base::Loop& loop_;
+  Coordinator& coordinator_;
+  std::atomic<SessionId> last_session_{0};
+};
+
+/// What DescribeCluster answers. On the coordinator's loop.
+v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator);
+
+}  // namespace moesaic::placement

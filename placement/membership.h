@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/ids.h"
+#include "placement/view/topology.h"
+
+namespace moesaic::placement {
+
+/// Names one Register or WatchPlacement stream; never reused, never 0.
+using SessionId = std::uint64_t;
+
+/// What a shard is. Fixed for the life of its process.
+struct ShardDescription {
+  std::string name;
+  std::string address;
+  std::uint64_t incarnation = 0;
+  ModelIdentity model;
+  ExpertTopology topology;
+  std::uint64_t memory_bytes = 0;
+  std::string node;
+  std::string zone;
+  std::string price_class;
+  std::string device_kind;
+  double us_per_row = 0;
+  double us_per_expert = 0;
+  std::string build;
+};
+
+/// What a shard says of its state.
+struct ShardNews {
+  base::PlacementEpoch epoch;
+  std::optional<std::vector<std::uint32_t>>
+      held;  ///< Unit numbers, ascending; nullopt = as before.
+  std::uint64_t held_bytes = 0;
+  bool draining = false;
+  std::uint64_t expert_rows_total = 0;
+};
+
+/// A shard the coordinator knows.
+struct Member {
+  enum class State {
+    kLive,     ///< Its stream is up and not silent.
+    kSuspect,  ///< Its stream broke; its lease still runs.
+    kExpired,  ///< Gone. Remembered for its number and for people.
+  };
+  base::ShardId id;  ///< Belongs to the name, over incarnations.
+  ShardDescription description;
+  State state = State::kLive;
+  SessionId session = 0;  ///< 0 unless kLive.
+  absl::Duration last_heard;
+  std::vector<std::uint32_t> held;  ///< Unit numbers, ascending; empty once expired.
+  std::uint64_t held_bytes = 0;
+  bool draining = false;
+  std::uint64_t expert_rows_total = 0;
+};
+
+/// Who is in the cluster, by leases: a shard is a member until it has been silent for a lease. All
+/// members compute the same model; the first one decides which. Pure: time is passed in.
+/// Single-thread.
+class Membership {
+ public:
+  explicit Membership(absl::Duration lease) : lease_(lease) {}
+
+  struct Registered {
+    base::ShardId id;
+    SessionId replaced = 0;  ///< Session that the name had before and that is to be ended; or 0.
+  };
+  /// Takes a shard in, or takes it back under its old number.
+  /// Errors: InvalidArgument for a description without name, address or memory, or a unit that does
+  /// not exist; FailedPrecondition naming both values when the model or its topology differs;
+  /// ResourceExhausted beyond 4096 names.
+  absl::StatusOr<Registered> Register(absl::Duration now, SessionId session,
+                                      ShardDescription description, ShardNews news);
+  /// Takes a heartbeat. Returns whether what is held, or draining, changed; false for a session
+  /// that is not a member's (any more).
+  /// Errors: InvalidArgument for a unit that does not exist.
+  absl::StatusOr<bool> Report(absl::Duration now, SessionId session, ShardNews news);
+  /// The stream ended: the shard is suspect until its lease ends.
+  void Disconnect(SessionId session);
+  /// Expires silent members. Returns them; the sessions of those still connected are to be ended.
+  struct Expiry {
+    base::ShardId id;
+    SessionId session = 0;  ///< 0 when it had none.
+  };
+  std::vector<Expiry> Expire(absl::Duration now);
+
+  /// All members, ascending by number, expired ones included.
+  const std::map<base::ShardId, Member>& members() const { return members_; }
+  const Member* Find(base::ShardId id) const;
+  /// The member whose session it is; nullptr when none.
+  const Member* FindSession(SessionId session) const;
+  /// Members not expired.
+  std::uint32_t present() const;
+
+  /// Of the first member; nullopt while there never was one.
+  const std::optional<ModelIdentity>& model() const { return model_; }
+  /// Requires: model().
+  const ExpertTopology& topology() const { return topology_; }
+
+ private:
+  absl::Status Check(const ShardDescription& description) const;
+  absl::Status CheckHeld(const ShardNews& news, const ExpertTopology& topology) const;
+  Member* FindName(const std::string& name);
+  void Take(absl::Duration now, ShardNews news, Member& member);
+
+  const absl::Duration lease_;
+  std::map<base::ShardId, Member> members_;
+  std::optional<ModelIdentity> model_;
+  ExpertTopology topology_;
+};
+
+}  // namespace moesaic::placement
