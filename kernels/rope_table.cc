@@ -89,7 +89,7 @@ absl::StatusOr<RopeTable> RopeTable::Build(const RopeOptions& options) {
   MOESAIC_ASSIGN_OR_RETURN(table.sin_, base::Buffer::Allocate(bytes));
   for (std::int64_t position = 0; position < options.max_positions; ++position) {
     for (std::int64_t i = 0; i < pairs; ++i) {
-      const double angle = static_cast<double>(position) * inv_freq[i];
+      const double angle = static_cast<float>(position) * static_cast<float>(inv_freq[i]);
       table.cos_.As<float>()[position * pairs + i] = static_cast<float>(std::cos(angle) * mscale);
       table.sin_.As<float>()[position * pairs + i] = static_cast<float>(std::sin(angle) * mscale);
     }

@@ -72,10 +72,9 @@ TEST(RopeTableTest, TableIsCosAndSinTimesTheMscaleRatio) {
   const double ratio = (0.1 * 0.5 * std::log(40.0) + 1) / (0.1 * std::log(40.0) + 1);
   for (const int position : {0, 1, 4999}) {
     for (int i = 0; i < 4; ++i) {
-      EXPECT_EQ(table.cos()[position * 4 + i],
-                static_cast<float>(std::cos(position * inv_freq[i]) * ratio));
-      EXPECT_EQ(table.sin()[position * 4 + i],
-                static_cast<float>(std::sin(position * inv_freq[i]) * ratio));
+      const double angle = static_cast<float>(position) * static_cast<float>(inv_freq[i]);
+      EXPECT_EQ(table.cos()[position * 4 + i], static_cast<float>(std::cos(angle) * ratio));
+      EXPECT_EQ(table.sin()[position * 4 + i], static_cast<float>(std::sin(angle) * ratio));
     }
   }
 }
