@@ -15,7 +15,7 @@ namespace moesaic::rpc {
 
 /// What a channel is made of. Every channel of Moesaic comes from MakeChannel.
 struct ChannelOptions {
-  Credentials credentials;
+  Credentials credentials = {};
   /// True gives the channel a connection of its own instead of sharing one per address.
   bool own_connection = false;
   /// Limits of the wait between two attempts to connect (gRPC's default grows to 120 s).

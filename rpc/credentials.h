@@ -27,15 +27,15 @@ struct Credentials {
   Kind kind = Kind::kInsecure;
   /// PEM files, read again when they change. A server needs the first two; a client needs them
   /// only for mutual TLS.
-  std::string certificate_path;
-  std::string private_key_path;
+  std::string certificate_path = {};
+  std::string private_key_path = {};
   /// PEM bundle the other side's certificate must descend from. On a server: empty = clients need
   /// no certificate. On a client: required.
-  std::string root_certificates_path;
+  std::string root_certificates_path = {};
   /// How often changed files are looked for.
   absl::Duration refresh_interval = absl::Seconds(60);
   /// Client: name expected in the server's certificate instead of the address; empty = the address.
-  std::string expected_server_name;
+  std::string expected_server_name = {};
 };
 
 /// Who is calling, as far as the transport can prove it.

@@ -37,7 +37,7 @@ class DispatchClient {
     std::string address;  ///< host:port
     Lane lane = Lane::kDecode;
     LocalHello hello;
-    Credentials credentials;
+    Credentials credentials = {};
     /// Limits of the wait between two attempts.
     absl::Duration initial_backoff = absl::Milliseconds(100);
     absl::Duration max_backoff = absl::Seconds(1);

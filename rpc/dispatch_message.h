@@ -52,36 +52,36 @@ std::string_view DispatchCodeName(DispatchCode code);
 /// lies in `storage` or outlives the message's write. Movable value, thread-compatible.
 struct Dispatch {
   std::uint64_t dispatch_id = 0;
-  base::LayerId layer;
-  base::PlacementEpoch epoch;
+  base::LayerId layer = {};
+  base::PlacementEpoch epoch = {};
   WireDtype dtype = WireDtype::kF32;
   std::uint64_t remaining_us = 0;  ///< 0 = no limit.
   std::uint32_t row_count = 0;
-  absl::Span<const std::byte> rows;            ///< [row_count, hidden], aligned to 64 when decoded.
-  absl::Span<const float> scales;              ///< fp8 only: [row_count, ceil(hidden / 128)].
-  absl::Span<const std::uint32_t> row_index;   ///< [assignments], (row, expert) ascending.
-  absl::Span<const std::uint32_t> expert_id;   ///< [assignments]
-  absl::Span<const float> weight;              ///< [assignments]
-  absl::Span<const std::uint32_t> adapter_id;  ///< Empty or [row_count]; reserved.
-  PooledBuffer storage;
+  absl::Span<const std::byte> rows = {};  ///< [row_count, hidden], aligned to 64 when decoded.
+  absl::Span<const float> scales = {};    ///< fp8 only: [row_count, ceil(hidden / 128)].
+  absl::Span<const std::uint32_t> row_index = {};   ///< [assignments], (row, expert) ascending.
+  absl::Span<const std::uint32_t> expert_id = {};   ///< [assignments]
+  absl::Span<const float> weight = {};              ///< [assignments]
+  absl::Span<const std::uint32_t> adapter_id = {};  ///< Empty or [row_count]; reserved.
+  PooledBuffer storage = {};
 };
 
 /// Results of one dispatch; see v1.DispatchReply. Borrowing and threads as for Dispatch.
 struct DispatchReply {
   std::uint64_t dispatch_id = 0;
   DispatchCode code = DispatchCode::kOk;
-  std::string error;                          ///< For people, when code is not kOk.
-  bool more = false;                          ///< Set by the encoder on all parts but the last.
-  WireDtype dtype = WireDtype::kF32;          ///< kF32 or kBF16.
-  absl::Span<const std::uint32_t> row_index;  ///< [results] request row of each result.
-  absl::Span<const std::uint32_t> unit_id;    ///< [results]
-  absl::Span<const std::byte> rows;           ///< [results, hidden], aligned to 64 when decoded.
-  std::vector<std::uint32_t> missing_units;   ///< Asked for but not held here; ascending.
+  std::string error = {};             ///< For people, when code is not kOk.
+  bool more = false;                  ///< Set by the encoder on all parts but the last.
+  WireDtype dtype = WireDtype::kF32;  ///< kF32 or kBF16.
+  absl::Span<const std::uint32_t> row_index = {};  ///< [results] request row of each result.
+  absl::Span<const std::uint32_t> unit_id = {};    ///< [results]
+  absl::Span<const std::byte> rows = {};  ///< [results, hidden], aligned to 64 when decoded.
+  std::vector<std::uint32_t> missing_units = {};  ///< Asked for but not held here; ascending.
   std::uint32_t queue_depth_rows = 0;
   std::uint64_t queue_wait_us = 0;
   std::uint64_t compute_us = 0;
   std::uint32_t batch_rows = 0;
-  PooledBuffer storage;
+  PooledBuffer storage = {};
 };
 
 }  // namespace moesaic::rpc

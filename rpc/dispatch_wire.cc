@@ -98,8 +98,12 @@ std::size_t MissingUnitsBytes(const DispatchReply& reply) {
   return bytes;
 }
 
-absl::string_view ErrorText(const DispatchReply& reply) {
-  return absl::string_view(reply.error).substr(0, kMaxErrorBytes);
+/// The error text as it is sent: bounded, and ASCII, because a receiver refuses invalid UTF-8.
+std::string ErrorText(const DispatchReply& reply) {
+  std::string text = reply.error.substr(0, kMaxErrorBytes);
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }, '?');
+  return text;
 }
 
 grpc::Slice ReplyTail(const DispatchReply& reply, bool more) {
@@ -125,7 +129,7 @@ grpc::Slice ReplyTail(const DispatchReply& reply, bool more) {
 grpc::ByteBuffer EncodePart(const DispatchReply& reply, std::size_t row_bytes, ReplyPart part) {
   using namespace wire::reply;
   const std::size_t count = part.end - part.begin;
-  const absl::string_view error = ErrorText(reply);
+  const std::string error = ErrorText(reply);
   const auto row_index = reply.row_index.subspan(part.begin, count);
   const auto unit_id = reply.unit_id.subspan(part.begin, count);
   const auto rows = reply.rows.subspan(part.begin * row_bytes, count * row_bytes);

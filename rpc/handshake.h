@@ -18,7 +18,7 @@ inline constexpr std::uint32_t kProtocolMax = 1;
 
 /// What a process says of itself when a Dispatch stream opens. Immutable value.
 struct LocalHello {
-  std::string sender;  ///< Stable name: a router's or a shard's.
+  std::string sender = {};  ///< Stable name: a router's or a shard's.
   std::string build;
   std::uint64_t incarnation = 0;  ///< Differs each time the process starts.
   ModelIdentity model;

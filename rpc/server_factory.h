@@ -22,15 +22,15 @@ class DispatchServer;
 struct ServerOptions {
   /// host:port to listen on; port 0 picks a free one (see ServerHandle::port).
   std::string address = "127.0.0.1:0";
-  Credentials credentials;
+  Credentials credentials = {};
   /// Permits plain text beyond loopback (--insecure).
   bool allow_insecure = false;
   /// Called before every handler; null admits everybody.
-  Authorizer authorizer;
+  Authorizer authorizer = {};
   /// Server reflection, for development (grpcurl). Off outside `moesaic up`.
   bool enable_reflection = false;
   /// Services to register, borrowed for the life of the server. grpc.health.v1 is always there.
-  std::vector<grpc::Service*> services;
+  std::vector<grpc::Service*> services = {};
   /// The streaming side of ExpertShard, when this server has one; borrowed for the same time.
   DispatchServer* dispatch = nullptr;
 };
