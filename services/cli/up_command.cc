@@ -11,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "http/client.h"
@@ -244,16 +245,13 @@ absl::Status CheckModel(const std::string& directory) {
       absl::StrCat("cannot serve ", directory, ": ", summary.problems.front()));
 }
 
+/// Logs may name requests: the folder is the user's alone.
 absl::Status MakeStateDir(const std::string& state_dir) {
-  std::error_code error;
-  for (const char* folder : {"/logs", "/run"}) {
-    std::filesystem::create_directories(state_dir + folder, error);
-    if (error) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--state-dir ", state_dir, ": ", error.message()));
-    }
+  MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(state_dir + "/logs"));
+  MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(state_dir + "/run"));
+  if (::chmod(state_dir.c_str(), 0700) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--state-dir ", state_dir, " is not ours"));
   }
-  ::chmod(state_dir.c_str(), 0700);
   return absl::OkStatus();
 }
 
