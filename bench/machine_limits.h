@@ -1,0 +1,16 @@
+#pragma once
+
+#include "base/compute_pool.h"
+
+namespace moesaic::bench {
+
+/// What this machine does at best, with every thread of a pool busy.
+struct MachineLimits {
+  double read_bytes_per_s = 0;  ///< Streaming reads of memory far larger than the caches.
+  double flops_per_s = 0;       ///< f32 fused multiply-adds in registers, two FLOPs each.
+};
+
+/// Measures for about half a second; the best of several rounds.
+MachineLimits MeasureMachineLimits(base::ComputePool& pool);
+
+}  // namespace moesaic::bench
