@@ -133,8 +133,7 @@ void Scheduler::InsertWaiting(SequencePtr sequence) {
 void Scheduler::CancelNow(std::uint64_t handle) {
   const auto matches = [handle](const SequencePtr& s) { return s->handle() == handle; };
   if (auto it = std::find_if(waiting_.begin(), waiting_.end(), matches); it != waiting_.end()) {
-    Ended(**it);
-    waiting_.erase(it);
+    TakeWaiting(it);
   } else if (auto at = std::find_if(running_.begin(), running_.end(), matches);
              at != running_.end()) {
     (*at)->cancelled = true;
@@ -152,25 +151,23 @@ void Scheduler::Tick() {
 }
 
 void Scheduler::DropOverdue(absl::Duration now) {
-  const auto overdue = [now](const SequencePtr& s) { return s->deadline() <= now; };
+  const auto overdue = [now](const Sequence& s) { return s.deadline() <= now && !s.cancelled; };
   const auto fail = [now](Sequence& s) {
     s.Fail(absl::DeadlineExceededError("the request's time is over"), now);
+    s.Report();
   };
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    if (!overdue(*it)) {
-      ++it;
-      continue;
-    }
-    fail(**it);
-    Ended(**it);
-    it = waiting_.erase(it);
+  for (std::size_t i = waiting_.size(); i-- > 0;) {
+    if (overdue(*waiting_[i])) fail(*TakeWaiting(waiting_.begin() + i));
   }
   for (std::size_t i = running_.size(); i-- > 0;) {
     Sequence& sequence = *running_[i];
-    if (!overdue(running_[i]) || sequence.cancelled) continue;
-    fail(sequence);
-    sequence.cancelled = true;  // a step in flight still borrows from it
-    if (!sequence.in_step) Retire(sequence);
+    if (!overdue(sequence)) continue;
+    if (sequence.in_step) {  // the step borrows from it: it leaves when that is done
+      sequence.cancelled = true;
+      fail(sequence);
+    } else {
+      fail(*Retire(sequence));
+    }
   }
 }
 
@@ -262,19 +259,36 @@ void Scheduler::FinishStep(StepResult result) {
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
     sequence.in_step = false;
-    if (sequence.cancelled || sequence.Absorb(step[i].tokens, std::move(result.slices[i]), now)) {
+    if (sequence.cancelled) {
       Retire(sequence);
+    } else if (sequence.Absorb(step[i].tokens, std::move(result.slices[i]), now)) {
+      // What it held is free before anybody learns of its end.
+      Retire(sequence)->Report();
+    } else {
+      sequence.Report();
     }
   }
   DropOverdue(now);
   MaybeStartStep();
 }
 
-void Scheduler::Retire(Sequence& sequence) {
+Scheduler::SequencePtr Scheduler::Retire(Sequence& sequence) {
   kv_.Release(sequence.block_table());
   Ended(sequence);
-  std::erase_if(running_, [&](const SequencePtr& s) { return s.get() == &sequence; });
+  const auto at = std::find_if(running_.begin(), running_.end(),
+                               [&](const SequencePtr& s) { return s.get() == &sequence; });
+  SequencePtr taken = std::move(*at);
+  running_.erase(at);
   PublishStats();
+  return taken;
+}
+
+Scheduler::SequencePtr Scheduler::TakeWaiting(std::deque<SequencePtr>::iterator at) {
+  SequencePtr taken = std::move(*at);
+  waiting_.erase(at);
+  Ended(*taken);
+  PublishStats();
+  return taken;
 }
 
 void Scheduler::Ended(const Sequence& sequence) {

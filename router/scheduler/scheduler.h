@@ -88,8 +88,10 @@ class Scheduler final : public Generator {
   void Admit(std::int32_t count);
   void RunStep(std::vector<StepEntry> entries);
   void FinishStep(StepResult result);
-  /// Releases its blocks and removes it from the running set.
-  void Retire(Sequence& sequence);
+  /// Releases its blocks and takes it out of the running set.
+  SequencePtr Retire(Sequence& sequence);
+  /// Takes a sequence out of the queue for good.
+  SequencePtr TakeWaiting(std::deque<SequencePtr>::iterator at);
   /// Takes it out of the counts of accepted and queued generations.
   void Ended(const Sequence& sequence);
   void PublishStats();

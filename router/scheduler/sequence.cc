@@ -133,7 +133,7 @@ bool Sequence::Absorb(std::int32_t tokens, SliceResult result, absl::Duration no
   computed_ += tokens;
   if (computed_ < static_cast<std::int32_t>(tokens_.size())) return false;
 
-  GenerationEvent event;
+  GenerationEvent& event = unreported_.emplace();
   event.prompt_logprobs = std::exchange(prompt_logprobs_, {});
   if (WantsToken()) {
     Take(result, now, event);
@@ -141,17 +141,21 @@ bool Sequence::Absorb(std::int32_t tokens, SliceResult result, absl::Duration no
     event.finished = true;
     event.finish_reason = FinishReason::kLength;
   }
-  const bool finished = event.finished;
-  if (finished) Finish(event, now);
-  sink_(std::move(event));
-  return finished;
+  if (event.finished) Finish(event, now);
+  return event.finished;
 }
 
 void Sequence::Fail(absl::Status status, absl::Duration now) {
-  GenerationEvent event;
+  GenerationEvent& event = unreported_.emplace();
   event.finished = true;
   event.status = std::move(status);
   Finish(event, now);
+}
+
+void Sequence::Report() {
+  if (!unreported_) return;
+  GenerationEvent event = *std::move(unreported_);
+  unreported_.reset();
   sink_(std::move(event));
 }
 

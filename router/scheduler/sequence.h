@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -39,11 +40,12 @@ class Sequence {
 
   /// Describes the next `tokens` positions; the slice borrows from this sequence.
   StepSlice MakeSlice(std::int32_t tokens) const;
-  /// Takes in what the engine made of that slice and reports what is new. Returns whether the
-  /// generation has ended (its last event has then been sent).
+  /// Takes in what the engine made of that slice. Returns whether the generation has ended.
   bool Absorb(std::int32_t tokens, SliceResult result, absl::Duration now);
-  /// Ends it with `status` and reports that.
+  /// Ends it with `status`.
   void Fail(absl::Status status, absl::Duration now);
+  /// Sends what has happened since the last report, if anything.
+  void Report();
 
   bool in_step = false;    ///< A step in flight borrows from it.
   bool cancelled = false;  ///< Nobody listens any more.
@@ -68,6 +70,7 @@ class Sequence {
   const std::uint64_t handle_;
   const GenerationRequest request_;
   Generator::Sink sink_;
+  std::optional<GenerationEvent> unreported_;
   const TokenRules& rules_;
   std::vector<std::int32_t> banned_;  // stop tokens, never chosen before min_tokens
   std::vector<kernels::LogitBias> logit_bias_;
