@@ -154,27 +154,30 @@ HWY_INLINE void LoadValues(const PagedKvView& cache, const PagedSequence& sequen
 
 // ---- products
 
+/// Vectors per chain group of four queries: with 32 registers a load serves twice as many products.
+inline constexpr int kVectorsOfFour = kVectorLanes >= 16 ? 4 : 2;
+
 /// out[q][lane] = fma chain over d ascending of a[q][d] * keys[d][lane], for kVectors vectors of
 /// lanes from `lane` on. kQueries * kVectors chains hide the latency of one.
 template <int kQueries, int kVectors>
 HWY_INLINE void DotLanes(const float* a, std::int64_t a_stride, std::int64_t depth,
                          const float* keys, std::int64_t lane, float* out) {
   VF acc[kQueries][kVectors];
-  for (int q = 0; q < kQueries; ++q) {
-    for (int v = 0; v < kVectors; ++v) acc[q][v] = hn::Zero(DF());
+  MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
+    MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) acc[q][v] = hn::Zero(DF());
   }
   for (std::int64_t d = 0; d < depth; ++d) {
     VF k[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
+    MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
       k[v] = LoadF32(keys + d * kAttentionKeyBlock + lane + v * kStep);
     }
-    for (int q = 0; q < kQueries; ++q) {
+    MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
       const VF x = hn::Set(DF(), a[q * a_stride + d]);
-      for (int v = 0; v < kVectors; ++v) acc[q][v] = Fma(x, k[v], acc[q][v]);
+      MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) acc[q][v] = Fma(x, k[v], acc[q][v]);
     }
   }
-  for (int q = 0; q < kQueries; ++q) {
-    for (int v = 0; v < kVectors; ++v) {
+  MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
+    MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
       StoreF32(acc[q][v], out + q * kAttentionKeyBlock + lane + v * kStep);
     }
   }
@@ -183,7 +186,7 @@ HWY_INLINE void DotLanes(const float* a, std::int64_t a_stride, std::int64_t dep
 template <int kQueries>
 HWY_INLINE void DotBlock(const float* a, std::int64_t a_stride, std::int64_t depth,
                          const float* keys, float* out) {
-  constexpr int kVectors = kQueries == 4 ? 2 : 4;
+  constexpr int kVectors = kQueries == 4 ? kVectorsOfFour : 4;
   for (std::int64_t lane = 0; lane < kAttentionKeyBlock; lane += kVectors * kStep) {
     DotLanes<kQueries, kVectors>(a, a_stride, depth, keys, lane, out);
   }
@@ -206,19 +209,23 @@ template <int kQueries, int kVectors>
 HWY_INLINE void CombineLanes(const float* weights, std::int64_t weight_stride, std::int64_t count,
                              const float* rows, std::int64_t stride, std::int64_t v, float* out) {
   VF acc[kQueries][kVectors];
-  for (int q = 0; q < kQueries; ++q) {
-    for (int i = 0; i < kVectors; ++i) acc[q][i] = hn::Zero(DF());
+  MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
+    MOESAIC_UNROLL for (int i = 0; i < kVectors; ++i) acc[q][i] = hn::Zero(DF());
   }
   for (std::int64_t j = 0; j < count; ++j) {
     VF row[kVectors];
-    for (int i = 0; i < kVectors; ++i) row[i] = LoadF32(rows + j * stride + v + i * kStep);
-    for (int q = 0; q < kQueries; ++q) {
+    MOESAIC_UNROLL for (int i = 0; i < kVectors; ++i) {
+      row[i] = LoadF32(rows + j * stride + v + i * kStep);
+    }
+    MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
       const VF w = hn::Set(DF(), weights[q * weight_stride + j]);
-      for (int i = 0; i < kVectors; ++i) acc[q][i] = Fma(w, row[i], acc[q][i]);
+      MOESAIC_UNROLL for (int i = 0; i < kVectors; ++i) acc[q][i] = Fma(w, row[i], acc[q][i]);
     }
   }
-  for (int q = 0; q < kQueries; ++q) {
-    for (int i = 0; i < kVectors; ++i) StoreF32(acc[q][i], out + q * stride + v + i * kStep);
+  MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
+    MOESAIC_UNROLL for (int i = 0; i < kVectors; ++i) {
+      StoreF32(acc[q][i], out + q * stride + v + i * kStep);
+    }
   }
 }
 
@@ -226,7 +233,7 @@ HWY_INLINE void CombineLanes(const float* weights, std::int64_t weight_stride, s
 template <int kQueries>
 HWY_INLINE void CombineRows(const float* weights, std::int64_t weight_stride, std::int64_t count,
                             const float* rows, std::int64_t stride, float* out) {
-  constexpr int kVectors = kQueries == 4 ? 2 : 4;
+  constexpr int kVectors = kQueries == 4 ? kVectorsOfFour : 4;
   std::int64_t v = 0;
   for (; v + kVectors * kStep <= stride; v += kVectors * kStep) {
     CombineLanes<kQueries, kVectors>(weights, weight_stride, count, rows, stride, v, out);

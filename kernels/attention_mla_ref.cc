@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -37,25 +38,26 @@ struct HeadRow {
   }
 };
 
-/// Row i of kv_b times the latent of a position.
-float Expand(const HeadRow& h, std::int64_t position, std::int64_t i) {
-  float sum = 0;
-  for (std::int64_t k = 0; k < h.args.shape.kv_lora; ++k) {
-    sum = std::fma(h.Weight(i, k), h.Cached(position, k), sum);
-  }
-  return sum;
-}
+/// [position][nope + v_dim]: W_UK and W_UV of one head times the latents of [0, positions).
+using Expanded = std::vector<std::vector<float>>;
 
-std::vector<float> Naive(const HeadRow& h) {
+Expanded Expand(const HeadRow& h, std::int64_t positions) {
   const MlaShape& shape = h.args.shape;
-  // Expanded once per position: [position][nope + v_dim].
-  std::vector<std::vector<float>> expanded;
-  for (std::int64_t j = 0; j <= h.sequence.position(h.row); ++j) {
-    expanded.emplace_back();
+  Expanded expanded(static_cast<std::size_t>(positions));
+  for (std::int64_t j = 0; j < positions; ++j) {
     for (std::int64_t i = 0; i < shape.nope + shape.v_dim; ++i) {
-      expanded.back().push_back(Expand(h, j, i));
+      float sum = 0;
+      for (std::int64_t k = 0; k < shape.kv_lora; ++k) {
+        sum = std::fma(h.Weight(i, k), h.Cached(j, k), sum);
+      }
+      expanded[static_cast<std::size_t>(j)].push_back(sum);
     }
   }
+  return expanded;
+}
+
+std::vector<float> Naive(const HeadRow& h, const Expanded& expanded) {
+  const MlaShape& shape = h.args.shape;
   ReferenceQuery query;
   for (std::int64_t d = 0; d < shape.nope + shape.rope; ++d) query.query.push_back(h.Query(d));
   query.position = h.sequence.position(h.row);
@@ -95,21 +97,32 @@ std::vector<float> Absorbed(const HeadRow& h) {
   return out;
 }
 
+void AttendHead(const AttentionMlaArgs& args, const PagedSequence& sequence, std::int64_t prompt,
+                std::int64_t head) {
+  const MlaShape& shape = args.shape;
+  const std::int64_t last = sequence.position(sequence.row_end - 1);
+  const bool any_naive = sequence.first_position < prompt;
+  const Expanded expanded = Expand({args, sequence, sequence.row_begin, head},
+                                   any_naive ? std::min(prompt, last + 1) : 0);
+  for (std::int64_t row = sequence.row_begin; row < sequence.row_end; ++row) {
+    const HeadRow h{args, sequence, row, head};
+    const auto out = sequence.position(row) < prompt ? Naive(h, expanded) : Absorbed(h);
+    for (std::int64_t v = 0; v < shape.v_dim; ++v) {
+      reference::Store(out[static_cast<std::size_t>(v)], args.out,
+                       (row * shape.heads + head) * shape.v_dim + v);
+    }
+  }
+}
+
 }  // namespace
 
 void AttentionMlaReference(const AttentionMlaArgs& args) {
   for (std::int64_t s = 0; s < args.batch.sequences(); ++s) {
     const PagedSequence sequence = SequenceAt(args.batch, s);
+    if (sequence.rows() == 0) continue;
     const std::int64_t prompt = args.prompt_lengths.As<std::int32_t>()[s];
-    for (std::int64_t row = sequence.row_begin; row < sequence.row_end; ++row) {
-      for (std::int64_t head = 0; head < args.shape.heads; ++head) {
-        const HeadRow h{args, sequence, row, head};
-        const auto out = sequence.position(row) < prompt ? Naive(h) : Absorbed(h);
-        for (std::int64_t v = 0; v < args.shape.v_dim; ++v) {
-          reference::Store(out[static_cast<std::size_t>(v)], args.out,
-                           (row * args.shape.heads + head) * args.shape.v_dim + v);
-        }
-      }
+    for (std::int64_t head = 0; head < args.shape.heads; ++head) {
+      AttendHead(args, sequence, prompt, head);
     }
   }
 }

@@ -18,7 +18,7 @@ using testing::HostTensor;
 
 constexpr MlaShape kTiny = {4, 40, 32, 64, 24};
 constexpr MlaShape kOdd = {3, 21, 5, 2, 70};
-constexpr MlaShape kLite = {6, 512, 128, 64, 128};
+constexpr MlaShape kLite = {2, 512, 128, 64, 128};
 
 /// A batch with everything its Args point to.
 struct Case {
