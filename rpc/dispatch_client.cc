@@ -277,12 +277,14 @@ void DispatchClient::Impl::SessionConnected(const PeerHello& shard) {
 
 void DispatchClient::Impl::SessionEnded(const absl::Status& status) {
   connected_.store(false);
+  bool stopping = false;
   {
     base::MutexLock lock(mutex_);
     session_ = nullptr;
     last_error_ = status;
+    stopping = stopping_;
   }
-  handler_.OnBroken(status);
+  if (!stopping) handler_.OnBroken(status);
   auto retry = std::make_shared<Event>([this](bool ok) { OnBackoffOver(ok); });
   {
     base::MutexLock lock(mutex_);

@@ -25,7 +25,7 @@ class DispatchClientHandler {
   /// One part of an answer.
   virtual void OnReply(DispatchReply reply) = 0;
   /// A connected stream ended (everything unanswered on it is lost), or an attempt to connect
-  /// failed. The client goes on trying.
+  /// failed. The client goes on trying. Not called for the end that Stop brings about.
   virtual void OnBroken(const absl::Status& status) = 0;
 };
 

@@ -262,8 +262,7 @@ void DispatchServer::Stop() {
   {
     base::MutexLock lock(impl_->mutex);
     impl_->stopping = true;
-    for (const auto& [id, stream] : impl_->streams) stream->Cancel();
-    // The server is down, so the stream waiting for a caller ends by itself.
+    // The server is down and has cancelled its calls, so every stream ends by itself.
     while (!impl_->streams.empty()) impl_->changed.Wait(impl_->mutex);
   }
   impl_->poller->Shutdown();

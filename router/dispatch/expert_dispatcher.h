@@ -27,7 +27,7 @@ class ExpertDispatcher final : public ExpertBackend {
  public:
   struct Options {
     rpc::LocalHello hello;  ///< sender = this router's name; model = what it computes.
-    rpc::Credentials credentials;
+    rpc::Credentials credentials = {};
     rpc::WireDtype wire_dtype = rpc::WireDtype::kBF16;
     /// How long the polling thread spins before it blocks (rpc/completion_queue.h).
     absl::Duration spin = absl::Microseconds(50);

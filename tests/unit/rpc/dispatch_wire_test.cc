@@ -273,7 +273,7 @@ TEST(DispatchWireTest, BothParsersJudgeEveryCombinationOfFieldsAlike) {
       EXPECT_EQ(fast.status().code(), absl::StatusCode::kInvalidArgument);
     }
   }
-  EXPECT_GT(accepted, 100);
+  EXPECT_GT(accepted, 20);
 }
 
 TEST(DispatchWireTest, HandWrittenRepliesAreTheGeneratedBytes) {

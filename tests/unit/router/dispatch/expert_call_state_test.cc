@@ -1,0 +1,76 @@
+#include "router/dispatch/expert_call_state.h"
+
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace moesaic::router {
+namespace {
+
+using ::testing::ElementsAre;
+
+class ExpertCallStateTest : public ::testing::Test {
+ protected:
+  // Two tokens, top-3, units of two experts: token 0 touches units 0 and 2, token 1 unit 1 alone.
+  ExpertCallStateTest() {
+    call_.top_k = 3;
+    call_.hidden_size = 4;
+    call_.expert_ids = experts_;
+    call_.weights = weights_;
+    call_.slot_offsets = offsets_;
+  }
+  const std::vector<std::int32_t> experts_ = {0, 1, 5, -1, 3, -1};
+  const std::vector<float> weights_ = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f};
+  const std::vector<std::int32_t> offsets_ = {0, 2, 3};
+  ExpertCall call_;
+};
+
+TEST_F(ExpertCallStateTest, SlotsAreTheDistinctUnitsOfEachToken) {
+  const ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
+  ASSERT_EQ(state.slot_count(), 3);
+  EXPECT_EQ(state.unit_of(0), base::UnitId(0));
+  EXPECT_THAT(state.experts_of(0), ElementsAre(0, 1));
+  EXPECT_THAT(state.weights_of(0), ElementsAre(0.1f, 0.2f));
+  EXPECT_EQ(state.unit_of(1), base::UnitId(2));
+  EXPECT_THAT(state.experts_of(1), ElementsAre(5));
+  EXPECT_EQ(state.token_of(2), 1);
+  EXPECT_THAT(state.experts_of(2), ElementsAre(3));
+  EXPECT_THAT(state.weights_of(2), ElementsAre(0.5f));
+  EXPECT_EQ(state.FindSlot(0, base::UnitId(2)), 1);
+  EXPECT_EQ(state.FindSlot(1, base::UnitId(2)), -1);
+}
+
+TEST_F(ExpertCallStateTest, CompletesOnceWhenSettledAndUnused) {
+  ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
+  ExpertCallState::Done done;
+  ExpertOutcome outcome;
+  state.BeginUse();
+  state.Claim(0);
+  EXPECT_FALSE(state.IsOpen(0));
+  state.FailToken(0, absl::DeadlineExceededError("late"));
+  state.FailToken(0, absl::InternalError("second"));
+  state.Claim(2);
+  EXPECT_FALSE(state.TakeCompletion(done, outcome)) << "claimed slots are being copied";
+  state.Filled(2);
+  EXPECT_FALSE(state.TakeCompletion(done, outcome)) << "in use";
+  state.EndUse();
+  ASSERT_TRUE(state.TakeCompletion(done, outcome));
+  ASSERT_EQ(outcome.failures.size(), 1u);
+  EXPECT_EQ(outcome.failures[0].token, 0);
+  EXPECT_EQ(outcome.failures[0].status, absl::DeadlineExceededError("late"));
+  EXPECT_FALSE(state.TakeCompletion(done, outcome));
+}
+
+TEST_F(ExpertCallStateTest, RefusalsAreRememberedUntilForgotten) {
+  ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
+  state.Avoid(1, base::ShardId(4));
+  EXPECT_TRUE(state.Avoids(1, base::ShardId(4)));
+  EXPECT_FALSE(state.Avoids(0, base::ShardId(4)));
+  EXPECT_FALSE(state.Avoids(1, base::ShardId(5)));
+  state.ForgetAvoided(1);
+  EXPECT_FALSE(state.Avoids(1, base::ShardId(4)));
+}
+
+}  // namespace
+}  // namespace moesaic::router

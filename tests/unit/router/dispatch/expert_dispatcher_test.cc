@@ -1,0 +1,425 @@
+#include "router/dispatch/expert_dispatcher.h"
+
+#include <algorithm>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "base/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/router/dispatch/fake_shard.h"
+
+namespace moesaic::router {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Waits for something that another thread will bring about.
+bool Eventually(const std::function<bool()>& condition) {
+  const absl::Time until = absl::Now() + absl::Seconds(20);
+  while (!condition()) {
+    if (absl::Now() > until) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+/// Where units live: unit u of layer 0 on holders[u].
+std::shared_ptr<const placement::PlacementMap> Placement(
+    std::uint64_t version, int hidden_size, const std::vector<const FakeShard*>& shards,
+    const std::vector<std::vector<std::uint32_t>>& holders) {
+  placement::PlacementMap::Parts parts;
+  parts.epoch = {1, version};
+  parts.model = FakeHello("", hidden_size).model;
+  parts.topology.moe_layers = {base::LayerId(0)};
+  parts.topology.experts_per_layer = kFakeExperts;
+  parts.topology.unit_size = kFakeUnitSize;
+  parts.topology.unit_bytes = 1;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    placement::ShardInfo info;
+    info.id = base::ShardId(static_cast<std::uint32_t>(i));
+    info.name = shards[i]->name();
+    info.address = shards[i]->address();
+    info.incarnation = 1;
+    parts.shards.push_back(std::move(info));
+  }
+  for (const auto& ids : holders) {
+    auto& list = parts.holders.emplace_back();
+    for (const std::uint32_t id : ids) list.emplace_back(id);
+  }
+  auto map = placement::PlacementMap::Build(std::move(parts));
+  EXPECT_TRUE(map.ok()) << map.status();
+  return *map;
+}
+
+const std::vector<std::vector<std::uint32_t>> kAllOnFirst = {{0}, {0}, {0}, {0}};
+const std::vector<std::vector<std::uint32_t>> kSplit = {{0}, {1}, {0}, {1}};
+const std::vector<std::vector<std::uint32_t>> kBoth = {{0, 1}, {0, 1}, {0, 1}, {0, 1}};
+const std::vector<std::vector<std::uint32_t>> kNobody = {{}, {}, {}, {}};
+
+/// An ExpertCall with random rows and top-2 routing, its memory, and its outcome.
+class TestCall {
+ public:
+  TestCall(int tokens, int hidden_size, unsigned seed = 1,
+           absl::Duration deadline = absl::InfiniteDuration())
+      : rows_(tokens * hidden_size), deadlines_(tokens, deadline), prefill_(new bool[tokens]) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    for (float& x : rows_) x = normal(random);
+    offsets_.push_back(0);
+    for (int t = 0; t < tokens; ++t) {
+      const int first = static_cast<int>(random() % kFakeExperts);
+      const int second =
+          (first + 1 + static_cast<int>(random() % (kFakeExperts - 1))) % kFakeExperts;
+      experts_.insert(experts_.end(), {std::min(first, second), std::max(first, second)});
+      weights_.insert(weights_.end(), {0.25f + static_cast<float>(t % 3), 0.75f});
+      const bool same_unit = first / kFakeUnitSize == second / kFakeUnitSize;
+      offsets_.push_back(offsets_.back() + (same_unit ? 1 : 2));
+      prefill_[t] = t % 2 == 1;
+    }
+    slots_.assign(offsets_.back() * hidden_size, -1.0f);
+    call_.layer = base::LayerId(0);
+    call_.top_k = 2;
+    call_.hidden_size = hidden_size;
+    call_.rows = base::TensorView::Host(rows_.data(), {tokens, hidden_size});
+    call_.expert_ids = experts_;
+    call_.weights = weights_;
+    call_.is_prefill = absl::MakeConstSpan(prefill_.get(), tokens);
+    call_.deadlines = deadlines_;
+    call_.slot_offsets = offsets_;
+    call_.slots = base::TensorView::Host(slots_.data(), {offsets_.back(), hidden_size});
+  }
+
+  void Start(ExpertDispatcher& dispatcher) {
+    dispatcher.Compute(call_,
+                       [this](ExpertOutcome outcome) { outcome_.set_value(std::move(outcome)); });
+  }
+  ExpertOutcome Wait() {
+    auto future = outcome_.get_future();
+    EXPECT_EQ(future.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    return future.get();
+  }
+  std::vector<float> Run(ExpertDispatcher& dispatcher) {
+    Start(dispatcher);
+    const ExpertOutcome outcome = Wait();
+    EXPECT_TRUE(outcome.failures.empty()) << outcome.failures[0].status;
+    return slots_;
+  }
+  /// What shards compute over an f32 wire, bit for bit.
+  std::vector<float> Expected() const {
+    std::vector<float> expected(slots_.size(), 0.0f);
+    for (std::size_t t = 0; t + 1 < offsets_.size(); ++t) {
+      int slot = offsets_[t] - 1;
+      int unit = -1;
+      for (int k = 0; k < 2; ++k) {
+        const int expert = experts_[2 * t + k];
+        if (expert / kFakeUnitSize != unit) ++slot;
+        unit = expert / kFakeUnitSize;
+        for (int c = 0; c < call_.hidden_size; ++c) {
+          expected[slot * call_.hidden_size + c] +=
+              weights_[2 * t + k] *
+              (static_cast<float>(expert + 1) * rows_[t * call_.hidden_size + c]);
+        }
+      }
+    }
+    return expected;
+  }
+  int slots() const { return offsets_.back(); }
+
+ private:
+  std::vector<float> rows_;
+  std::vector<std::int32_t> experts_;
+  std::vector<float> weights_;
+  std::vector<std::int32_t> offsets_;
+  std::vector<absl::Duration> deadlines_;
+  std::unique_ptr<bool[]> prefill_;
+  std::vector<float> slots_;
+  ExpertCall call_;
+  std::promise<ExpertOutcome> outcome_;
+};
+
+std::unique_ptr<ExpertDispatcher> MakeDispatcher(int hidden_size = 8,
+                                                 rpc::WireDtype wire_dtype = rpc::WireDtype::kF32) {
+  auto dispatcher = ExpertDispatcher::Create({.hello = FakeHello("router-0", hidden_size),
+                                              .wire_dtype = wire_dtype,
+                                              .initial_backoff = absl::Milliseconds(5),
+                                              .max_backoff = absl::Milliseconds(20)});
+  EXPECT_TRUE(dispatcher.ok()) << dispatcher.status();
+  return *std::move(dispatcher);
+}
+
+absl::Duration In(absl::Duration delay) { return base::Clock::Real().Monotonic() + delay; }
+
+TEST(ExpertDispatcherTest, AllSlotsAreFilledFromTwoShards) {
+  FakeShard a({.name = "a", .units = {0, 2}}), b({.name = "b", .units = {1, 3}});
+  const auto dispatcher = MakeDispatcher();
+  EXPECT_EQ(dispatcher->Ready().code(), absl::StatusCode::kUnavailable);
+  dispatcher->SetPlacement(Placement(1, 8, {&a, &b}, kSplit));
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Ready().ok(); }));
+  TestCall call(20, 8);
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  const DispatchStats stats = dispatcher->Stats();
+  EXPECT_EQ(stats.calls, 1u);
+  EXPECT_EQ(stats.retried_units, 0u);
+  EXPECT_EQ(stats.dispatches, 4u) << "a message per shard and lane";
+  EXPECT_EQ(stats.rows, static_cast<std::uint64_t>(a.rows() + b.rows()));
+  ASSERT_EQ(stats.shards.size(), 2u);
+  EXPECT_EQ(stats.shards[0].in_flight_rows, 0u);
+  EXPECT_EQ(stats.shards[0].answered, 2u);
+  EXPECT_EQ(stats.shards[0].queue_wait_sum, absl::Microseconds(6));
+  EXPECT_GT(stats.shards[0].round_trip_sum, absl::ZeroDuration());
+}
+
+TEST(ExpertDispatcherTest, BitsDoNotDependOnThePlacement) {
+  for (const auto dtype : {rpc::WireDtype::kBF16, rpc::WireDtype::kFp8E4M3}) {
+    FakeShard a({.name = "a", .hidden_size = 200}), b({.name = "b", .hidden_size = 200});
+    const auto dispatcher = MakeDispatcher(200, dtype);
+    std::vector<std::vector<float>> results;
+    std::uint64_t version = 0;
+    for (const auto& holders : {kAllOnFirst, kSplit, kBoth}) {
+      dispatcher->SetPlacement(Placement(++version, 200, {&a, &b}, holders));
+      results.push_back(TestCall(9, 200).Run(*dispatcher));
+    }
+    EXPECT_EQ(results[0], results[1]);
+    EXPECT_EQ(results[0], results[2]);
+  }
+}
+
+TEST(ExpertDispatcherTest, MissingUnitsGoToAReplica) {
+  FakeShard a({.name = "a", .units = {0}}), b({.name = "b"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a, &b}, kBoth));
+  ASSERT_TRUE(Eventually([&] {
+    return dispatcher->Stats().shards[0].prefill_connected &&
+           dispatcher->Stats().shards[0].decode_connected;
+  }));
+  TestCall call(20, 8);
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  EXPECT_GT(dispatcher->Stats().missing_units, 0u);
+  EXPECT_EQ(dispatcher->Stats().missing_units, dispatcher->Stats().retried_units);
+}
+
+TEST(ExpertDispatcherTest, MissingUnitsWaitForAPlacementThatHasThem) {
+  FakeShard a({.name = "a", .units = {}}), b({.name = "b"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  TestCall call(4, 8);
+  call.Start(*dispatcher);
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Stats().missing_units > 0; }));
+  dispatcher->SetPlacement(Placement(2, 8, {&a, &b}, {{1}, {1}, {1}, {1}}));
+  EXPECT_TRUE(call.Wait().failures.empty());
+}
+
+TEST(ExpertDispatcherTest, ABrokenStreamIsResentToAReplicaAtOnce) {
+  FakeShard a({.name = "a", .hold = true}), b({.name = "b"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  TestCall call(6, 8);
+  call.Start(*dispatcher);
+  ASSERT_TRUE(a.WaitForDispatches(2));
+  dispatcher->SetPlacement(Placement(2, 8, {&a, &b}, kBoth));
+  ASSERT_TRUE(Eventually([&] {
+    return dispatcher->Stats().shards[1].decode_connected &&
+           dispatcher->Stats().shards[1].prefill_connected;
+  }));
+  a.Stop();
+  EXPECT_TRUE(call.Wait().failures.empty());
+  const DispatchStats stats = dispatcher->Stats();
+  EXPECT_GE(stats.broken_streams, 1u);
+  EXPECT_EQ(stats.retried_units, static_cast<std::uint64_t>(call.slots()));
+}
+
+TEST(ExpertDispatcherTest, AShardThatLeavesThePlacementLosesItsWork) {
+  FakeShard a({.name = "a", .hold = true}), b({.name = "b"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  TestCall call(6, 8);
+  call.Start(*dispatcher);
+  ASSERT_TRUE(a.WaitForDispatches(2));
+  dispatcher->SetPlacement(Placement(2, 8, {&b}, kAllOnFirst));
+  EXPECT_TRUE(call.Wait().failures.empty());
+}
+
+TEST(ExpertDispatcherTest, WithoutAReplicaTheRowWaitsUntilOneComes) {
+  const auto dispatcher = MakeDispatcher();
+  TestCall call(3, 8);
+  call.Start(*dispatcher);  // not even a placement yet
+  EXPECT_EQ(dispatcher->Stats().waiting_units, static_cast<std::uint64_t>(call.slots()));
+  FakeShard a({.name = "a"});
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kNobody));
+  EXPECT_THAT(std::string(dispatcher->Ready().message()), HasSubstr("layer 0 unit 0"));
+  dispatcher->SetPlacement(Placement(2, 8, {&a}, kAllOnFirst));
+  EXPECT_TRUE(call.Wait().failures.empty());
+}
+
+TEST(ExpertDispatcherTest, WithoutAReplicaTheDeadlineFailsTheRow) {
+  const auto dispatcher = MakeDispatcher();
+  TestCall call(3, 8, 1, In(absl::Milliseconds(20)));
+  call.Start(*dispatcher);
+  const ExpertOutcome outcome = call.Wait();
+  ASSERT_EQ(outcome.failures.size(), 3u);
+  for (int t = 0; t < 3; ++t) {
+    EXPECT_EQ(outcome.failures[t].token, t);
+    EXPECT_EQ(outcome.failures[t].status.code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(dispatcher->Stats().failed_rows, 3u);
+}
+
+TEST(ExpertDispatcherTest, AnUnansweredDispatchIsCancelledAtTheDeadlineAndItsReplyDropped) {
+  FakeShard a({.name = "a", .hold = true});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Ready().ok(); }));
+  TestCall call(1, 8, 1, In(absl::Milliseconds(50)));
+  call.Start(*dispatcher);
+  ASSERT_TRUE(a.WaitForDispatches(1));
+  const ExpertOutcome outcome = call.Wait();
+  ASSERT_EQ(outcome.failures.size(), 1u);
+  EXPECT_EQ(outcome.failures[0].status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(a.WaitForCancels(1));
+  a.ReleaseHeld();
+  EXPECT_TRUE(Eventually([&] { return dispatcher->Stats().late_rows > 0; }));
+  EXPECT_EQ(dispatcher->Stats().shards[0].in_flight_rows, 0u);
+}
+
+TEST(ExpertDispatcherTest, ADeadlineThatHasPassedFailsAtOnce) {
+  const auto dispatcher = MakeDispatcher();
+  TestCall call(2, 8, 1, In(-absl::Seconds(1)));
+  call.Start(*dispatcher);
+  EXPECT_EQ(call.Wait().failures.size(), 2u);
+}
+
+TEST(ExpertDispatcherTest, LargeCallsAreSplitAndPutTogether) {
+  constexpr int kHidden = 4096;
+  FakeShard a({.name = "a", .hidden_size = kHidden});
+  const auto dispatcher = MakeDispatcher(kHidden);
+  dispatcher->SetPlacement(Placement(1, kHidden, {&a}, kAllOnFirst));
+  TestCall call(160, kHidden);  // 80 rows of 16 KiB a lane; replies have up to twice that
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  EXPECT_GE(dispatcher->Stats().dispatches, 4u);
+}
+
+TEST(ExpertDispatcherTest, TheCreditOfAShardIsNotExceeded) {
+  constexpr int kHidden = 4096;
+  FakeShard a({.name = "a", .hidden_size = kHidden, .credit_bytes = 1});
+  const auto dispatcher = MakeDispatcher(kHidden);
+  dispatcher->SetPlacement(Placement(1, kHidden, {&a}, kAllOnFirst));
+  TestCall call(160, kHidden);
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+}
+
+TEST(ExpertDispatcherTest, RefusalsGoToAReplicaOrAreTriedAgain) {
+  for (const auto code :
+       {rpc::DispatchCode::kOverloaded, rpc::DispatchCode::kDraining, rpc::DispatchCode::kInternal,
+        rpc::DispatchCode::kExpired, rpc::DispatchCode::kCancelled}) {
+    FakeShard alone({.name = "alone", .first_code = code, .first_code_count = 3});
+    const auto dispatcher = MakeDispatcher();
+    dispatcher->SetPlacement(Placement(1, 8, {&alone}, kAllOnFirst));
+    TestCall call(5, 8);
+    EXPECT_EQ(call.Run(*dispatcher), call.Expected()) << rpc::DispatchCodeName(code);
+    EXPECT_GT(dispatcher->Stats().retried_units, 0u);
+  }
+}
+
+TEST(ExpertDispatcherTest, AnInvalidDispatchFailsItsRows) {
+  FakeShard a({.name = "a", .first_code = rpc::DispatchCode::kInvalid, .first_code_count = 9});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  TestCall call(2, 8);
+  call.Start(*dispatcher);
+  const ExpertOutcome outcome = call.Wait();
+  ASSERT_EQ(outcome.failures.size(), 2u);
+  EXPECT_EQ(outcome.failures[0].status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(outcome.failures[0].status.message()), HasSubstr("shard a"));
+}
+
+TEST(ExpertDispatcherTest, RepliesThatDoNotFitAreNotBelieved) {
+  std::vector<std::uint32_t> wrong_units(100, 77);
+  const std::function<void(rpc::DispatchReply&)> tampers[] = {
+      [&](rpc::DispatchReply& r) {
+        r.unit_id = absl::MakeConstSpan(wrong_units).subspan(0, r.unit_id.size());
+      },
+      [&](rpc::DispatchReply& r) {
+        r.row_index = absl::MakeConstSpan(wrong_units).subspan(0, r.row_index.size());
+      },
+      [](rpc::DispatchReply& r) {  // half the values, in another type
+        r.dtype = rpc::WireDtype::kBF16;
+        r.rows = r.rows.subspan(0, r.rows.size() / 2);
+      },
+      [](rpc::DispatchReply& r) {  // silent about everything
+        r.row_index = {};
+        r.unit_id = {};
+        r.rows = {};
+      },
+  };
+  for (const auto& tamper : tampers) {
+    FakeShard liar({.name = "liar", .tamper = tamper}), honest({.name = "honest"});
+    const auto dispatcher = MakeDispatcher();
+    dispatcher->SetPlacement(Placement(1, 8, {&liar, &honest}, kBoth));
+    ASSERT_TRUE(Eventually([&] { return dispatcher->Stats().shards[0].decode_connected; }));
+    TestCall call(7, 8);
+    EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+    EXPECT_GT(dispatcher->Stats().invalid_replies, 0u);
+  }
+}
+
+TEST(ExpertDispatcherTest, AShardOfOtherNumericsIsNeverUsed) {
+  FakeShard other({.name = "other", .numerics_id = "abba"}), good({.name = "good"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&other, &good}, kBoth));
+  TestCall call(5, 8);
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  EXPECT_EQ(other.dispatches(), 0);
+  ASSERT_TRUE(Eventually([&] { return !dispatcher->Stats().shards[0].last_error.ok(); }));
+  const std::string error(dispatcher->Stats().shards[0].last_error.message());
+  EXPECT_THAT(error, HasSubstr("abba"));
+  EXPECT_THAT(error, HasSubstr("beef"));
+}
+
+TEST(ExpertDispatcherTest, ReadyFollowsTheConnections) {
+  FakeShard a({.name = "a"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Ready().ok(); }));
+  a.Stop();
+  EXPECT_TRUE(Eventually([&] { return !dispatcher->Ready().ok(); }));
+}
+
+TEST(ExpertDispatcherTest, StoppingFailsWhatIsInFlight) {
+  FakeShard a({.name = "a", .hold = true});
+  auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  TestCall call(3, 8);
+  call.Start(*dispatcher);
+  ASSERT_TRUE(a.WaitForDispatches(2));
+  dispatcher.reset();
+  const ExpertOutcome outcome = call.Wait();
+  ASSERT_EQ(outcome.failures.size(), 3u);
+  EXPECT_EQ(outcome.failures[0].status.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(ExpertDispatcherTest, ManyCallsAtOnce) {
+  FakeShard a({.name = "a"}), b({.name = "b"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a, &b}, kBoth));
+  std::vector<std::unique_ptr<TestCall>> calls;
+  for (unsigned i = 0; i < 40; ++i) {
+    calls.push_back(std::make_unique<TestCall>(1 + i % 5, 8, i));
+    calls.back()->Start(*dispatcher);
+  }
+  for (const auto& call : calls) EXPECT_TRUE(call->Wait().failures.empty());
+}
+
+TEST(ExpertDispatcherTest, AnIdentityWithoutSizesIsRefused) {
+  EXPECT_EQ(ExpertDispatcher::Create({.hello = FakeHello("r", 0)}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace moesaic::router
