@@ -12,6 +12,7 @@
 #include "kernels/simd_targets.h"
 // After simd_targets.h.
 #include "hwy/foreach_target.h"
+#include "kernels/linear-inl.h"
 #include "kernels/simd_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -34,29 +35,18 @@ float StreamRead(const float* x, std::int64_t n) {
 }
 
 /// `rounds` times 12 independent fused multiply-adds (enough for a latency of 4 at two a cycle, few
-/// enough for 16 registers); answers the FLOPs done.
-double FmaChains(std::int64_t rounds, float* sink) {
-  const VF factor = hn::Set(DF(), sink[0]);
-  VF a0 = factor, a1 = factor, a2 = factor, a3 = factor, a4 = factor, a5 = factor;
-  VF b0 = factor, b1 = factor, b2 = factor, b3 = factor, b4 = factor, b5 = factor;
-  for (std::int64_t i = 0; i < rounds; ++i) {
-    a0 = Fma(a0, factor, factor);
-    a1 = Fma(a1, factor, factor);
-    a2 = Fma(a2, factor, factor);
-    a3 = Fma(a3, factor, factor);
-    a4 = Fma(a4, factor, factor);
-    a5 = Fma(a5, factor, factor);
-    b0 = Fma(b0, factor, factor);
-    b1 = Fma(b1, factor, factor);
-    b2 = Fma(b2, factor, factor);
-    b3 = Fma(b3, factor, factor);
-    b4 = Fma(b4, factor, factor);
-    b5 = Fma(b5, factor, factor);
+/// enough for 16 registers); answers the FLOPs done. `values`: 16 numbers that differ, or the
+/// compiler would merge the chains.
+double FmaChains(std::int64_t rounds, float* values) {
+  constexpr int kChains = 12;
+  const VF factor = hn::Set(DF(), values[kChains]);
+  VF sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = hn::Set(DF(), values[i]);
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    MOESAIC_UNROLL for (int i = 0; i < kChains; ++i) sum[i] = Fma(sum[i], factor, factor);
   }
-  const VF a = hn::Add(hn::Add(a0, a1), hn::Add(hn::Add(a2, a3), hn::Add(a4, a5)));
-  const VF b = hn::Add(hn::Add(b0, b1), hn::Add(hn::Add(b2, b3), hn::Add(b4, b5)));
-  sink[0] = hn::GetLane(hn::Add(a, b));
-  return 2.0 * 12 * static_cast<double>(kVectorLanes) * static_cast<double>(rounds);
+  for (int i = 0; i < kChains; ++i) values[i] = hn::GetLane(sum[i]);
+  return 2.0 * kChains * static_cast<double>(kVectorLanes) * static_cast<double>(rounds);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
@@ -72,8 +62,8 @@ HWY_EXPORT(FmaChains);
 float RunStreamRead(const float* x, std::int64_t n) {
   return HWY_DYNAMIC_DISPATCH(StreamRead)(x, n);
 }
-double RunFmaChains(std::int64_t rounds, float* sink) {
-  return HWY_DYNAMIC_DISPATCH(FmaChains)(rounds, sink);
+double RunFmaChains(std::int64_t rounds, float* values) {
+  return HWY_DYNAMIC_DISPATCH(FmaChains)(rounds, values);
 }
 }  // namespace moesaic::kernels
 
@@ -95,7 +85,7 @@ MachineLimits MeasureMachineLimits(base::ComputePool& pool) {
   constexpr std::int64_t kPieces = 64;
   constexpr std::int64_t kFmaRounds = 2'000'000;
   const std::vector<float> memory(kFloats, 1.0f);
-  std::vector<float> sinks(pool.threads() * 16, 0.5f);  // a cache line each
+  std::vector<float> values(pool.threads() * 16);  // a cache line each
   MachineLimits limits;
   for (int round = 0; round < kRounds; ++round) {
     std::vector<float> totals(kPieces);
@@ -107,9 +97,10 @@ MachineLimits MeasureMachineLimits(base::ComputePool& pool) {
     });
     limits.read_bytes_per_s = std::max(limits.read_bytes_per_s, kFloats * sizeof(float) / read_s);
     std::vector<double> flops(pool.threads());
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0.5f / static_cast<float>(i + 2);
     const double fma_s = SecondsOf([&] {
       pool.ParallelFor(pool.threads(), [&](std::int64_t i) {
-        flops[i] = kernels::RunFmaChains(kFmaRounds, &sinks[i * 16]);
+        flops[i] = kernels::RunFmaChains(kFmaRounds, &values[i * 16]);
       });
     });
     double total = 0;

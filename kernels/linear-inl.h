@@ -4,10 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/packed_matrix.h"
 #include "kernels/simd_math-inl.h"
+// After simd_targets.h.
+#include "hwy/cache_control.h"
 
 #if defined(MOESAIC_KERNELS_LINEAR_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOESAIC_KERNELS_LINEAR_INL_H_
@@ -16,28 +19,22 @@
 #define MOESAIC_KERNELS_LINEAR_INL_H_
 #endif
 
-// Loops over registers must unroll, or the accumulators live in memory.
-#ifndef MOESAIC_UNROLL
-#if HWY_COMPILER_CLANG
-#define MOESAIC_UNROLL _Pragma("unroll")
-#else
-#define MOESAIC_UNROLL _Pragma("GCC unroll 32")
-#endif
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace moesaic::kernels {
 namespace HWY_NAMESPACE {
 
-/// Panels of one work item: 64 outputs, enough independent chains to hide the FMA latency of a
-/// single row, few enough that a chunk of them fits the first-level cache.
-inline constexpr std::int64_t kGroupPanels = 4;
+/// Panels of one work item: enough that reading the activations again for every item costs little
+/// (64 outputs an item were a sixth slower), few enough to share a small matrix among threads.
+inline constexpr std::int64_t kGroupPanels = 8;
 inline constexpr std::int64_t kGroupOutputs = kGroupPanels * PackedMatrix::kPanel;
 
-/// Inputs whose widened weights (4 panels: 32 KiB) and activations stay in the first-level cache
-/// while all row tiles use them; one fp8 scale block. Accumulators wait in memory between chunks,
-/// as f32, so each output is still one chain.
+/// Inputs that a tile takes at a time: one fp8 scale block. Accumulators wait in memory between
+/// chunks, as f32, so each output is still one chain.
 inline constexpr std::int64_t kChunk = PackedMatrix::kScaleBlock;
+
+/// Inputs ahead of use at which weights are prefetched. A chunk is read panel by panel, in runs too
+/// short for the hardware's own prefetchers (8 rows were half as fast without).
+inline constexpr std::int64_t kPrefetchInputs = 64;
 
 /// Rows of a tile: rows x panels accumulators, plus weights and a broadcast, fill the register file
 /// (32 registers; 16 on AVX2).
@@ -55,8 +52,8 @@ inline constexpr int kMaxTileRows = 2;
 inline constexpr int TilePanels(int) { return 1; }
 #endif
 
-/// Rows of one work item: more would not make the widening of weights noticeably cheaper.
-inline constexpr std::int64_t kBlockRows = 4 * kMaxTileRows;
+/// Rows of one work item: they share the widening of its weights.
+inline constexpr std::int64_t kBlockRows = 8 * kMaxTileRows;
 
 /// Eight e4m3 bits moved into the fields of an f16 mean 2^-8 times as much, subnormals included, so
 /// the conversion in hardware is exact; `scale` carries the 2^8.
@@ -69,63 +66,63 @@ HWY_INLINE VF WidenF8(hn::Vec<DU8> v, VF scale_times_256) {
   return hn::Mul(hn::PromoteTo(DF(), hn::BitCast(df16, hn::Or(sign, rest))), scale_times_256);
 }
 
-/// Widens `count` inputs of a panel, [count][16], to f32.
-HWY_INLINE void WidenPanel(const std::uint16_t* from, std::int64_t count, float* to) {
-  for (std::int64_t i = 0; i < count * PackedMatrix::kPanel; i += kVectorLanes) {
-    StoreF32(LoadBF16(from + i), to + i);
-  }
-}
-
-HWY_INLINE void WidenPanel(const std::uint8_t* from, const float* scales, std::int64_t count,
-                           float* to) {
-  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
-  for (std::size_t lane = 0; lane < kLanes16; lane += kVectorLanes) {
-    const VF scale = hn::Mul(LoadF32(scales + lane), hn::Set(DF(), 256.0f));
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto bits = hn::LoadU(DU8(), from + i * kPanel + lane);
-      StoreF32(WidenF8(bits, scale), to + i * kPanel + lane);
-    }
-  }
-}
-
-/// f32 weights of one chunk of a panel group: panel p at data + p * panel_stride, [count][16].
+/// A chunk of a panel group's weights of type W: panel p at data + p * panel_stride, [inputs][16].
+template <class W>
 struct WeightChunk {
-  const float* data;
+  const W* data;
   std::int64_t panel_stride;
+  /// fp8 only: [panels][16], the block's scales times 2^8.
+  const float* scales;
 };
 
-/// `buffer`: [kGroupPanels][kChunk][16], used unless the weights are f32 already.
-HWY_INLINE WeightChunk LoadChunk(const PackedMatrix& w, std::int64_t first_panel,
-                                 std::int64_t panels, std::int64_t k_begin, std::int64_t count,
-                                 float* buffer) {
+HWY_INLINE VF LoadWeight(const float* p, const float*) { return LoadF32(p); }
+HWY_INLINE VF LoadWeight(const std::uint16_t* p, const float*) { return LoadBF16(p); }
+HWY_INLINE VF LoadWeight(const std::uint8_t* p, const float* scale) {
+  return WidenF8(hn::LoadU(DU8(), p), LoadF32(scale));
+}
+
+/// The chunk of inputs from k on; `scales`: room for [kGroupOutputs].
+template <class W>
+HWY_INLINE WeightChunk<W> ChunkOf(const PackedMatrix& w, std::int64_t first_panel,
+                                  std::int64_t panels, std::int64_t k, float* scales) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
-  const std::int64_t offset = (first_panel * w.k() + k_begin) * kPanel;
-  const std::int64_t panel_stride = w.k() * kPanel;
-  if (w.storage() == base::DType::kF32) {
-    return {static_cast<const float*>(w.data()) + offset, panel_stride};
-  }
-  constexpr std::int64_t kBufferStride = kChunk * kPanel;
-  for (std::int64_t p = 0; p < panels; ++p) {
-    const std::int64_t from = offset + p * panel_stride;
-    if (w.storage() == base::DType::kBF16) {
-      WidenPanel(static_cast<const std::uint16_t*>(w.data()) + from, count,
-                 buffer + p * kBufferStride);
-    } else {
-      const std::int64_t block = (first_panel + p) * w.scale_blocks() + k_begin / kChunk;
-      WidenPanel(static_cast<const std::uint8_t*>(w.data()) + from, w.scales() + block * kPanel,
-                 count, buffer + p * kBufferStride);
+  if constexpr (std::is_same_v<W, std::uint8_t>) {
+    for (std::int64_t p = 0; p < panels; ++p) {
+      const std::int64_t block = (first_panel + p) * w.scale_blocks() + k / kChunk;
+      for (std::int64_t lane = 0; lane < kPanel; ++lane) {
+        scales[p * kPanel + lane] = w.scales()[block * kPanel + lane] * 256.0f;
+      }
     }
   }
-  return {buffer, kBufferStride};
+  return {static_cast<const W*>(w.data()) + (first_panel * w.k() + k) * kPanel, w.k() * kPanel,
+          scales};
+}
+
+/// The same chunk in f32; `buffer`: [kGroupPanels][kChunk][16].
+template <class W>
+HWY_INLINE WeightChunk<float> Widen(const WeightChunk<W>& chunk, std::int64_t panels,
+                                    std::int64_t count, float* buffer) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  for (std::int64_t p = 0; p < panels; ++p) {
+    const W* from = chunk.data + p * chunk.panel_stride;
+    float* to = buffer + p * kChunk * kPanel;
+    for (std::int64_t i = 0; i < count * kPanel; i += kPanel) {
+      hwy::Prefetch(from + i + kPrefetchInputs * kPanel);
+      for (std::size_t lane = 0; lane < kLanes16; lane += kVectorLanes) {
+        StoreF32(LoadWeight(from + i + lane, chunk.scales + p * kPanel + lane), to + i + lane);
+      }
+    }
+  }
+  return {buffer, kChunk * kPanel, nullptr};
 }
 
 /// Continues the chains of kRows x (kPanels * 16) outputs over `count` inputs.
 /// x: [kRows][kChunk]; acc: [kRows][kGroupOutputs].
-template <int kRows, int kPanels>
-HWY_INLINE void MultiplyTile(const float* w, std::int64_t panel_stride, const float* x,
-                             std::int64_t count, float* acc) {
-  constexpr int kVectors = kPanels * static_cast<int>(kVectorsPer16);
+template <int kRows, int kPanels, class W>
+HWY_INLINE void MultiplyTile(const WeightChunk<W>& w, const float* x, std::int64_t count,
+                             float* acc) {
   constexpr int kPerPanel = static_cast<int>(kVectorsPer16);
+  constexpr int kVectors = kPanels * kPerPanel;
   VF sum[kRows][kVectors];
   MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
@@ -135,8 +132,9 @@ HWY_INLINE void MultiplyTile(const float* w, std::int64_t panel_stride, const fl
   for (std::int64_t k = 0; k < count; ++k) {
     VF weights[kVectors];
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
-      weights[v] = LoadF32(w + v / kPerPanel * panel_stride + k * PackedMatrix::kPanel +
-                           v % kPerPanel * kVectorLanes);
+      const W* p = w.data + v / kPerPanel * w.panel_stride + k * PackedMatrix::kPanel;
+      if (v % kPerPanel == 0) hwy::Prefetch(p + kPrefetchInputs * PackedMatrix::kPanel);
+      weights[v] = LoadWeight(p + v % kPerPanel * kVectorLanes, w.scales + v * kVectorLanes);
     }
     MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
       const VF value = hn::Set(DF(), x[r * kChunk + k]);
@@ -153,32 +151,35 @@ HWY_INLINE void MultiplyTile(const float* w, std::int64_t panel_stride, const fl
 }
 
 /// All `panels` of a group for a tile of kRows rows.
-template <int kRows>
-HWY_NOINLINE void MultiplyRows(const WeightChunk& w, std::int64_t panels, const float* x,
+template <int kRows, class W>
+HWY_NOINLINE void MultiplyRows(const WeightChunk<W>& w, std::int64_t panels, const float* x,
                                std::int64_t count, float* acc) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   constexpr int kPanels = TilePanels(kRows);
+  const auto from = [&w](std::int64_t p) HWY_ATTR {
+    return WeightChunk<W>{w.data + p * w.panel_stride, w.panel_stride, w.scales + p * kPanel};
+  };
   std::int64_t p = 0;
   for (; p + kPanels <= panels; p += kPanels) {
-    MultiplyTile<kRows, kPanels>(w.data + p * w.panel_stride, w.panel_stride, x, count,
-                                 acc + p * PackedMatrix::kPanel);
+    MultiplyTile<kRows, kPanels>(from(p), x, count, acc + p * kPanel);
   }
-  for (; p < panels; ++p) {
-    MultiplyTile<kRows, 1>(w.data + p * w.panel_stride, w.panel_stride, x, count,
-                           acc + p * PackedMatrix::kPanel);
-  }
+  for (; p < panels; ++p) MultiplyTile<kRows, 1>(from(p), x, count, acc + p * kPanel);
 }
 
-using MultiplyRowsFn = void (*)(const WeightChunk&, std::int64_t, const float*, std::int64_t,
+template <class W>
+using MultiplyRowsFn = void (*)(const WeightChunk<W>&, std::int64_t, const float*, std::int64_t,
                                 float*);
 
-template <std::size_t... kIndex>
-constexpr std::array<MultiplyRowsFn, sizeof...(kIndex)> MultiplyRowsTable(
+template <class W, std::size_t... kIndex>
+constexpr std::array<MultiplyRowsFn<W>, sizeof...(kIndex)> MultiplyRowsTable(
     std::index_sequence<kIndex...>) {
-  return {&MultiplyRows<static_cast<int>(kIndex) + 1>...};
+  return {&MultiplyRows<static_cast<int>(kIndex) + 1, W>...};
 }
 
 /// [rows - 1] multiplies a tile of that many rows.
-inline constexpr auto kMultiplyRows = MultiplyRowsTable(std::make_index_sequence<kMaxTileRows>());
+template <class W>
+inline constexpr auto kMultiplyRows =
+    MultiplyRowsTable<W>(std::make_index_sequence<kMaxTileRows>());
 
 template <class X>
 HWY_INLINE void CopyRow(const X* from, std::int64_t count, float* to) {
@@ -189,27 +190,60 @@ HWY_INLINE void CopyRow(const X* from, std::int64_t count, float* to) {
   for (; i < count; ++i) to[i] = ToFloat(from[i]);
 }
 
-/// acc[i][0 .. 64) = outputs [64 * group, 64 * group + 64) of row rows[i], i in [0, m), m <=
-/// kBlockRows. rows[i]: [k] f32 or bf16. Lanes beyond n hold 0, panels beyond the last nothing.
-template <class X>
-HWY_NOINLINE void MultiplyGroup(const PackedMatrix& w, std::int64_t group, const X* const* rows,
-                                std::int64_t m, float* acc) {
-  HWY_ALIGN float weights[kGroupPanels * kChunk * PackedMatrix::kPanel];
+/// Adds a chunk's products to acc [m][kGroupOutputs], tile by tile.
+template <class W, class X>
+HWY_INLINE void MultiplyChunk(const WeightChunk<W>& chunk, std::int64_t panels,
+                              const X* const* rows, std::int64_t m, std::int64_t k,
+                              std::int64_t count, float* acc) {
   HWY_ALIGN float x[kMaxTileRows * kChunk];
+  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
+  for (std::int64_t tile = 0; tile < tiles; ++tile) {
+    // Tiles of nearly equal height: 7 + 6 rather than 12 + 1.
+    const std::int64_t begin = m * tile / tiles;
+    const std::int64_t height = m * (tile + 1) / tiles - begin;
+    for (std::int64_t r = 0; r < height; ++r) CopyRow(rows[begin + r] + k, count, x + r * kChunk);
+    kMultiplyRows<W>[height - 1](chunk, panels, x, count, acc + begin * kGroupOutputs);
+  }
+}
+
+/// Rows above which weights are widened into a buffer for all tiles, rather than in registers by
+/// each tile: the buffer costs about as much as widening three times.
+inline constexpr std::int64_t kWidenOnceRows = 3 * kMaxTileRows;
+
+/// MultiplyGroup for storage W.
+template <class W, class X>
+HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_panel,
+                                  std::int64_t panels, const X* const* rows, std::int64_t m,
+                                  float* acc) {
+  HWY_ALIGN float buffer[kGroupPanels * kChunk * PackedMatrix::kPanel];
+  HWY_ALIGN float scales[kGroupOutputs];
+  const bool widen = m > kWidenOnceRows && !std::is_same_v<W, float>;
+  for (std::int64_t k = 0; k < w.k(); k += kChunk) {
+    const std::int64_t count = std::min(kChunk, w.k() - k);
+    const WeightChunk<W> chunk = ChunkOf<W>(w, first_panel, panels, k, scales);
+    if (widen) {
+      MultiplyChunk(Widen(chunk, panels, count, buffer), panels, rows, m, k, count, acc);
+    } else {
+      MultiplyChunk(chunk, panels, rows, m, k, count, acc);
+    }
+  }
+}
+
+/// acc[i][j] = output kGroupOutputs * group + j of row rows[i], i in [0, m), m <= kBlockRows.
+/// rows[i]: [k] f32 or bf16. Outputs beyond n hold 0.
+template <class X>
+HWY_INLINE void MultiplyGroup(const PackedMatrix& w, std::int64_t group, const X* const* rows,
+                              std::int64_t m, float* acc) {
   const std::int64_t first_panel = group * kGroupPanels;
   const std::int64_t panels = std::min(kGroupPanels, w.panels() - first_panel);
   std::fill(acc, acc + m * kGroupOutputs, 0.0f);
-  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
-  for (std::int64_t k = 0; k < w.k(); k += kChunk) {
-    const std::int64_t count = std::min(kChunk, w.k() - k);
-    const WeightChunk chunk = LoadChunk(w, first_panel, panels, k, count, weights);
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      // Tiles of nearly equal height: 7 + 6 rather than 12 + 1.
-      const std::int64_t begin = m * tile / tiles;
-      const std::int64_t height = m * (tile + 1) / tiles - begin;
-      for (std::int64_t r = 0; r < height; ++r) CopyRow(rows[begin + r] + k, count, x + r * kChunk);
-      kMultiplyRows[height - 1](chunk, panels, x, count, acc + begin * kGroupOutputs);
-    }
+  switch (w.storage()) {
+    case base::DType::kF32:
+      return MultiplyGroupOf<float>(w, first_panel, panels, rows, m, acc);
+    case base::DType::kBF16:
+      return MultiplyGroupOf<std::uint16_t>(w, first_panel, panels, rows, m, acc);
+    default:
+      return MultiplyGroupOf<std::uint8_t>(w, first_panel, panels, rows, m, acc);
   }
 }
 
