@@ -29,7 +29,7 @@ struct ServerOptions {
   absl::Duration idle_timeout = absl::Seconds(75);   ///< Between requests of a connection.
   absl::Duration write_timeout = absl::Seconds(60);  ///< Without any progress of a write.
   /// Sees every finished exchange (method, path, status); called on io threads, must not block.
-  std::function<void(const Request&, int status, absl::Duration elapsed)> on_finished;
+  std::function<void(const Request&, int status, absl::Duration elapsed)> on_finished = {};
 };
 
 /// An HTTP/1.1 server with keep-alive and event streams on a few io threads. Answers 404, 405, 408,

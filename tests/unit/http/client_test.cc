@@ -1,0 +1,106 @@
+#include "http/client.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "http/server.h"
+#include "http/sse.h"
+
+namespace moesaic::http {
+namespace {
+
+using testing::ElementsAre;
+
+class ClientTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    RouteTable routes;
+    routes.Add("POST", "/base/echo", [](std::shared_ptr<Exchange> exchange) {
+      exchange->Respond(
+          {.status = 200, .content_type = "text/plain", .body = exchange->request().body});
+    });
+    routes.Add("POST", "/base/stream", [](std::shared_ptr<Exchange> exchange) {
+      exchange->StartStream({});
+      for (const char* event : {"one", "two", "[DONE]"}) exchange->Write(SseData(event));
+      exchange->FinishStream();
+    });
+    auto server = Server::Start({}, std::move(routes));
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  Client MakeClient(ClientOptions options = {}) const {
+    return *Client::Create("http://127.0.0.1:" + std::to_string(server_->port()) + "/base/",
+                           options);
+  }
+
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(ClientTest, PostsBelowThePrefix) {
+  const auto response = MakeClient().Post("/echo", "hello");
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->status, 200);
+  EXPECT_EQ(response->body, "hello");
+  EXPECT_EQ(response->content_type, "text/plain");
+}
+
+TEST_F(ClientTest, AnyStatusIsAnAnswer) {
+  const auto response = MakeClient().Get("/nothing");
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->status, 404);
+}
+
+TEST_F(ClientTest, StreamsEvents) {
+  std::vector<std::string> events;
+  const auto response = MakeClient().PostStreaming("/stream", "{}", [&](std::string_view data) {
+    events.emplace_back(data);
+    return true;
+  });
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->status, 200);
+  EXPECT_THAT(events, ElementsAre("one", "two", "[DONE]"));
+}
+
+TEST_F(ClientTest, StopsWhenTheCallerHasEnough) {
+  int events = 0;
+  const auto response = MakeClient().PostStreaming("/stream", "{}", [&](std::string_view) {
+    ++events;
+    return false;
+  });
+  EXPECT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(events, 1);
+}
+
+TEST_F(ClientTest, AnswerThatIsNoStreamComesWhole) {
+  const auto response =
+      MakeClient().PostStreaming("/echo", "{}", [](std::string_view) { return true; });
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->body, "{}");
+}
+
+TEST_F(ClientTest, AnswerIsBounded) {
+  const auto response = MakeClient({.max_response_bytes = 10}).Post("/echo", "12345678901");
+  EXPECT_EQ(response.status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ClientTest, NobodyThere) {
+  const Client client = MakeClient();
+  server_->Shutdown(absl::ZeroDuration());
+  EXPECT_EQ(client.Get("/echo").status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(ClientUrlTest, RefusesWhatIsNoUrl) {
+  for (const char* url : {"", "localhost:80", "https://x", "http://", "http://:80", "http://a:x",
+                          "http://a:0", "http://a:70000"}) {
+    EXPECT_EQ(Client::Create(url).status().code(), absl::StatusCode::kInvalidArgument) << url;
+  }
+  for (const char* url : {"http://a", "http://a:8000", "http://[::1]:8000/v1"}) {
+    EXPECT_TRUE(Client::Create(url).ok()) << url;
+  }
+}
+
+}  // namespace
+}  // namespace moesaic::http

@@ -1,0 +1,67 @@
+#include "monitoring/registry.h"
+
+#include <regex>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace moesaic::monitoring {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(RegistryTest, ExposesWhatWasRecorded) {
+  Registry registry;
+  registry.Get(metrics::kRequestsTotal, {"/completions", "200"}).Increment();
+  registry.Get(metrics::kRequestsTotal, {"/completions", "200"}).Increment(2);
+  registry.Get(metrics::kQueueLength).Set(7);
+  registry.Get(metrics::kTimeToFirstTokenSeconds).Observe(0.3);
+  const std::string text = registry.Exposition();
+  EXPECT_THAT(text, HasSubstr("# HELP moesaic_requests_total "));
+  EXPECT_THAT(text, HasSubstr("# TYPE moesaic_requests_total counter"));
+  EXPECT_THAT(text, HasSubstr("moesaic_requests_total{code=\"200\",endpoint=\"/completions\"} 3"));
+  EXPECT_THAT(text, HasSubstr("moesaic_queue_length 7"));
+  EXPECT_THAT(text, HasSubstr("moesaic_time_to_first_token_seconds_bucket{le=\"0.25\"} 0"));
+  EXPECT_THAT(text, HasSubstr("moesaic_time_to_first_token_seconds_bucket{le=\"0.5\"} 1"));
+}
+
+TEST(RegistryTest, ScrapeRefreshesGauges) {
+  Registry registry;
+  Gauge ready = registry.Get(metrics::kReadyShards);
+  int shards = 3;
+  registry.OnScrape([&] { ready.Set(shards); });
+  EXPECT_THAT(registry.Exposition(), HasSubstr("moesaic_ready_shards 3"));
+  shards = 2;
+  EXPECT_THAT(registry.Exposition(), HasSubstr("moesaic_ready_shards 2"));
+}
+
+TEST(RegistryTest, SameSeriesFromEveryLookup) {
+  Registry registry;
+  registry.Get(metrics::kGeneratedTokensTotal).Increment(5);
+  EXPECT_EQ(registry.Get(metrics::kGeneratedTokensTotal).Value(), 5);
+}
+
+TEST(RegistryDeathTest, WrongNumberOfLabelsIsOurBug) {
+  Registry registry;
+  EXPECT_DEATH(registry.Get(metrics::kRequestsTotal, {"/completions"}), "CHECK failed");
+}
+
+/// Names follow Prometheus's rules: our prefix, `_total` on counters and nowhere else.
+TEST(CatalogueTest, NamesFollowTheRules) {
+  const MetricDef counters[] = {metrics::kRequestsTotal,        metrics::kUnknownRequestFieldsTotal,
+                                metrics::kPromptTokensTotal,    metrics::kCachedPromptTokensTotal,
+                                metrics::kGeneratedTokensTotal, metrics::kPreemptionsTotal,
+                                metrics::kDispatchesTotal,      metrics::kDispatchedRowsTotal,
+                                metrics::kExpertRowsTotal};
+  const std::regex counter_name("moesaic_[a-z_]+_total");
+  for (const MetricDef& def : counters) EXPECT_TRUE(std::regex_match(def.name, counter_name));
+  const MetricDef histograms[] = {
+      metrics::kTimeToFirstTokenSeconds, metrics::kInterTokenLatencySeconds,
+      metrics::kRequestDurationSeconds, metrics::kRequestPhaseSeconds, metrics::kDispatchSeconds};
+  const std::regex seconds_name("moesaic_[a-z_]+");
+  for (const MetricDef& def : histograms) EXPECT_TRUE(std::regex_match(def.name, seconds_name));
+}
+
+}  // namespace
+}  // namespace moesaic::monitoring
