@@ -14,7 +14,7 @@
 
 namespace grpc {
 class Service;
-}
+}  // namespace grpc
 namespace moesaic::model {
 class ChatTemplate;
 class Tokenizer;

@@ -1,0 +1,118 @@
+#include "router/api/api_context.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "http/error_map.h"
+
+namespace moesaic::router {
+namespace {
+
+std::uint64_t Random64() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+}  // namespace
+
+ApiContext::ApiContext(ApiOptions options, ApiParts parts)
+    : options_(std::move(options)),
+      parts_(parts),
+      metrics_(parts_.metrics),
+      unknown_fields_(parts_.metrics.Get(monitoring::metrics::kUnknownRequestFieldsTotal)),
+      front_end_(options_.front_end_threads, options_.max_front_end_queue) {}
+
+absl::Status ApiContext::CheckServing() const {
+  if (!draining_) return absl::OkStatus();
+  return absl::UnavailableError("this router is shutting down");
+}
+
+absl::Status ApiContext::CheckModel(std::string_view model) const {
+  if (model.empty() || model == options_.model_id) return absl::OkStatus();
+  return http::WithParam(
+      http::WithErrorCode(absl::NotFoundError(absl::StrCat("the model '", base::ToAbsl(model),
+                                                           "' does not exist here")),
+                          "model_not_found"),
+      "model");
+}
+
+void ApiContext::CountUnknownFields(int count) {
+  if (count > 0) unknown_fields_.Increment(count);
+}
+
+absl::StatusOr<std::vector<std::int32_t>> ApiContext::EncodeChat(const ChatPrompt& prompt,
+                                                                 bool add_special_tokens) const {
+  if (parts_.chat_template == nullptr) {
+    return http::WithParam(
+        absl::InvalidArgumentError("this model has no chat template: use /v1/completions"),
+        "messages");
+  }
+  MOESAIC_ASSIGN_OR_RETURN(const std::string text,
+                           RenderChat(prompt, *parts_.chat_template, parts_.tokenizer.config()));
+  return parts_.tokenizer.Encode(text, {.add_special_tokens = add_special_tokens});
+}
+
+void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve) {
+  ApiExchange named{exchange, ChooseRequestId(exchange->request().HeaderValue("x-request-id")),
+                    parts_.clock.Monotonic(), &parts_.clock};
+  if (const absl::Status status = CheckServing(); !status.ok()) return named.RespondError(status);
+  const std::shared_ptr<Strand> strand = front_end_.NewStrand();
+  const absl::Status started =
+      front_end_.Start(*strand, [named, strand, serve = std::move(serve)]() mutable {
+        const absl::Status status = serve(named, std::move(strand));
+        if (!status.ok()) named.RespondError(status);
+      });
+  if (!started.ok()) named.RespondError(started);
+}
+
+PlanContext ApiContext::MakePlanContext(std::string request_id, absl::Duration arrived,
+                                        absl::Duration timeout) const {
+  return {.generation_config = parts_.generation_config,
+          .limits = parts_.generator.limits(),
+          .enable_return_routed_experts = options_.enable_return_routed_experts,
+          .enable_replay_routed_experts = options_.enable_replay_routed_experts,
+          .max_choices = options_.max_choices,
+          .request_id = std::move(request_id),
+          .arrived = arrived,
+          .timeout = timeout,
+          .fallback_seed = Random64()};
+}
+
+std::shared_ptr<GenerationCall> ApiContext::MakeCall(std::shared_ptr<Strand> strand, CallPlan plan,
+                                                     std::unique_ptr<CallObserver> observer) {
+  return std::make_shared<GenerationCall>(
+      GenerationCall::Environment{parts_.generator, parts_.tokenizer, parts_.clock, metrics_},
+      std::move(strand), std::move(plan), std::move(observer));
+}
+
+std::string RandomId() { return absl::StrFormat("%016x%016x", Random64(), Random64()); }
+
+std::string ChooseRequestId(std::string_view proposed) {
+  constexpr std::size_t kMaxLength = 128;
+  const bool sane = !proposed.empty() && proposed.size() <= kMaxLength &&
+                    std::all_of(proposed.begin(), proposed.end(), [](unsigned char c) {
+                      return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':';
+                    });
+  return sane ? std::string(proposed) : RandomId();
+}
+
+absl::StatusOr<absl::Duration> ParseTimeout(std::string_view header, absl::Duration fallback,
+                                            absl::Duration max) {
+  if (header.empty()) return fallback;
+  std::int64_t timeout_ms = 0;
+  if (!absl::SimpleAtoi(base::ToAbsl(header), &timeout_ms) || timeout_ms < 1) {
+    return http::WithParam(absl::InvalidArgumentError(
+                               "X-Request-Timeout-Ms must be a positive number of milliseconds"),
+                           "X-Request-Timeout-Ms");
+  }
+  return std::min(absl::Milliseconds(timeout_ms), max);
+}
+
+}  // namespace moesaic::router

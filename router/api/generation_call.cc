@@ -1,0 +1,164 @@
+#include "router/api/generation_call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace moesaic::router {
+
+GenerationCall::GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand,
+                               CallPlan plan, std::unique_ptr<CallObserver> observer)
+    : environment_(environment),
+      strand_(std::move(strand)),
+      plan_(std::move(plan)),
+      observer_(std::move(observer)),
+      unfinished_(static_cast<int>(plan_.generations.size())) {
+  choices_.reserve(plan_.generations.size());
+  for (const GenerationRequest& generation : plan_.generations) {
+    Choice choice{TextAssembler(environment_.tokenizer, plan_.stop, generation.min_tokens)};
+    choice.prompt_tokens = static_cast<int>(generation.prompt_token_ids.size());
+    choices_.push_back(std::move(choice));
+  }
+  environment_.metrics.in_flight.Add(1);
+}
+
+void GenerationCall::Start() {
+  for (int index = 0; index < static_cast<int>(choices_.size()); ++index) {
+    if (!observer_) return;
+    const absl::Status status = Submit(index);
+    if (!status.ok()) return End(status);
+  }
+  plan_.generations.clear();
+  plan_.generations.shrink_to_fit();
+  observer_->OnAccepted();
+}
+
+absl::Status GenerationCall::Submit(int index) {
+  MOESAIC_ASSIGN_OR_RETURN(
+      choices_[index].handle,
+      environment_.generator.Submit(std::move(plan_.generations[index]),
+                                    [self = shared_from_this(), index](GenerationEvent event) {
+                                      self->strand_->Post(
+                                          [self, index, event = std::move(event)]() mutable {
+                                            self->OnEvent(index, std::move(event));
+                                          });
+                                    }));
+  choices_[index].submitted = true;
+  return absl::OkStatus();
+}
+
+void GenerationCall::OnEvent(int index, GenerationEvent event) {
+  if (!observer_ || choices_[index].finished) return;
+  if (event.finished && !event.status.ok()) {
+    choices_[index].finished = true;
+    RecordPhases(event);
+    return End(event.status);
+  }
+  ChoiceDelta delta = MakeDelta(index, std::move(event));
+  const bool finished = delta.finish_reason.has_value();
+  observer_->OnDelta(std::move(delta));
+  if (finished && --unfinished_ == 0) End(absl::OkStatus());
+}
+
+ChoiceDelta GenerationCall::MakeDelta(int index, GenerationEvent event) {
+  Choice& choice = choices_[index];
+  choice.cached_prompt_tokens = std::max(choice.cached_prompt_tokens, event.cached_prompt_tokens);
+  RecordTokens(choice, static_cast<int>(event.token_ids.size()));
+
+  ChoiceDelta delta;
+  delta.choice = index;
+  delta.prompt_logprobs = std::move(event.prompt_logprobs);
+  std::size_t used = 0;
+  while (used < event.token_ids.size() && !choice.text.stopped()) {
+    const bool is_stop_token = event.last_is_stop_token && used + 1 == event.token_ids.size();
+    if (!is_stop_token) delta.text += choice.text.Push(event.token_ids[used]);
+    ++used;
+  }
+  // Tokens behind a stop text never happened, as far as the client can see.
+  event.token_ids.resize(used);
+  event.logprobs.resize(std::min(used, event.logprobs.size()));
+  choice.completion_tokens += static_cast<int>(used);
+  delta.token_ids = std::move(event.token_ids);
+  delta.logprobs = std::move(event.logprobs);
+
+  if (event.finished && !choice.text.stopped()) {
+    delta.text += choice.text.Finish();
+    delta.finish_reason = event.finish_reason;
+  }
+  if (choice.text.stopped()) delta.finish_reason = FinishReason::kStop;
+  if (delta.finish_reason) {
+    choice.finished = true;
+    delta.routed_experts = std::move(event.routed_experts);
+    delta.cached_prompt_tokens = choice.cached_prompt_tokens;
+    if (event.finished) {
+      RecordPhases(event);
+    } else {
+      environment_.generator.Cancel(choice.handle);
+    }
+  }
+  return delta;
+}
+
+void GenerationCall::RecordTokens(Choice& choice, int tokens) {
+  if (tokens == 0) return;
+  const absl::Duration now = environment_.clock.Monotonic();
+  if (!choice.last_token_at) {
+    environment_.metrics.time_to_first_token.Observe(absl::ToDoubleSeconds(now - plan_.arrived));
+  } else {
+    const double each = absl::ToDoubleSeconds(now - *choice.last_token_at) / tokens;
+    for (int i = 0; i < tokens; ++i) environment_.metrics.inter_token_latency.Observe(each);
+  }
+  choice.last_token_at = now;
+}
+
+void GenerationCall::RecordPhases(const GenerationEvent& event) {
+  environment_.metrics.queue_seconds.Observe(absl::ToDoubleSeconds(event.queue_time));
+  environment_.metrics.prefill_seconds.Observe(absl::ToDoubleSeconds(event.prefill_time));
+  environment_.metrics.decode_seconds.Observe(absl::ToDoubleSeconds(event.decode_time));
+}
+
+CallUsage GenerationCall::Usage() const {
+  CallUsage usage;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    const Choice& choice = choices_[i];
+    usage.completion_tokens += choice.completion_tokens;
+    if (i % plan_.choices_per_prompt != 0) continue;
+    usage.prompt_tokens += choice.prompt_tokens;
+    usage.cached_prompt_tokens += choice.cached_prompt_tokens;
+  }
+  return usage;
+}
+
+void GenerationCall::End(const absl::Status& status) {
+  CancelGenerations();
+  const CallUsage usage = Usage();
+  CallMetrics& metrics = environment_.metrics;
+  metrics.in_flight.Add(-1);
+  metrics.prompt_tokens.Increment(usage.prompt_tokens);
+  metrics.cached_prompt_tokens.Increment(usage.cached_prompt_tokens);
+  metrics.generated_tokens.Increment(usage.completion_tokens);
+  metrics.request_duration.Observe(
+      absl::ToDoubleSeconds(environment_.clock.Monotonic() - plan_.arrived));
+  // Let go first: the observer leads to the connection, whose callback leads back here.
+  std::unique_ptr<CallObserver> observer = std::move(observer_);
+  if (observer) observer->OnEnd(status, usage);
+}
+
+void GenerationCall::Cancel() {
+  strand_->Post([self = shared_from_this()] {
+    if (!self->observer_) return;
+    self->observer_ = nullptr;
+    self->End(absl::OkStatus());
+  });
+}
+
+void GenerationCall::CancelGenerations() {
+  for (Choice& choice : choices_) {
+    if (choice.submitted && !std::exchange(choice.finished, true)) {
+      environment_.generator.Cancel(choice.handle);
+    }
+  }
+}
+
+}  // namespace moesaic::router

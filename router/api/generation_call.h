@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "model/tokenizer.h"
+#include "router/api/call_metrics.h"
+#include "router/api/front_end.h"
+#include "router/api/text_assembler.h"
+#include "router/scheduler/generation.h"
+
+namespace moesaic::router {
+
+/// What a call is to generate: one entry per choice, choices of a prompt side by side.
+struct CallPlan {
+  std::vector<GenerationRequest> generations;
+  int choices_per_prompt = 1;
+  std::vector<std::string> stop;
+  absl::Duration arrived;  ///< Monotonic.
+};
+
+/// What became of one choice since its last delta.
+struct ChoiceDelta {
+  int choice = 0;  ///< Index into CallPlan::generations.
+  std::string text;
+  /// Tokens generated, also those whose text is held back or cut off.
+  std::vector<std::int32_t> token_ids;
+  std::vector<TokenLogprob> logprobs;         ///< One per token when asked for.
+  std::vector<TokenLogprob> prompt_logprobs;  ///< In the first delta, when asked for.
+  std::optional<FinishReason> finish_reason;  ///< In the choice's last delta.
+  std::vector<std::int32_t> routed_experts;   ///< In the last delta, when asked for.
+  int cached_prompt_tokens = 0;               ///< In the last delta.
+};
+
+/// Tokens of a whole call. A prompt counts once however many choices continue it.
+struct CallUsage {
+  int prompt_tokens = 0;
+  int cached_prompt_tokens = 0;
+  int completion_tokens = 0;
+};
+
+/// Who answers the client. Called on the call's strand.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  /// Everything was accepted by the scheduler.
+  virtual void OnAccepted() = 0;
+  virtual void OnDelta(ChoiceDelta delta) = 0;
+  /// The last call, unless the call is cancelled: then nothing more comes.
+  virtual void OnEnd(const absl::Status& status, const CallUsage& usage) = 0;
+};
+
+/// One request in the front: submits its generations, turns their tokens into text on a strand, and
+/// tells the observer. One that fails, fails the call. Lives until it has ended and the scheduler
+/// has dropped its sinks. Start and the events run on the strand; Cancel is thread-safe.
+class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
+ public:
+  /// What all calls share; outlives them, or their strands' threads at least.
+  struct Environment {
+    Generator& generator;
+    const model::Tokenizer& tokenizer;
+    const base::Clock& clock;
+    CallMetrics& metrics;
+  };
+
+  GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand, CallPlan plan,
+                 std::unique_ptr<CallObserver> observer);
+
+  /// Submits everything, or reports the first refusal. On the strand, once.
+  void Start();
+  /// The client has gone: ends the generations and lets go of the observer. Idempotent.
+  void Cancel();
+
+ private:
+  struct Choice {
+    TextAssembler text;
+    std::uint64_t handle = 0;
+    bool submitted = false;
+    bool finished = false;
+    int prompt_tokens = 0;
+    int cached_prompt_tokens = 0;
+    int completion_tokens = 0;
+    std::optional<absl::Duration> last_token_at = {};
+  };
+
+  absl::Status Submit(int index);
+  void OnEvent(int index, GenerationEvent event);
+  ChoiceDelta MakeDelta(int index, GenerationEvent event);
+  void RecordTokens(Choice& choice, int tokens);
+  void RecordPhases(const GenerationEvent& event);
+  CallUsage Usage() const;
+  void End(const absl::Status& status);
+  void CancelGenerations();
+
+  const Environment environment_;
+  const std::shared_ptr<Strand> strand_;
+  // The strand's.
+  CallPlan plan_;
+  std::unique_ptr<CallObserver> observer_;  // null once ended
+  std::vector<Choice> choices_;
+  int unfinished_ = 0;
+};
+
+}  // namespace moesaic::router

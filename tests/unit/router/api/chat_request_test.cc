@@ -1,0 +1,138 @@
+#include "router/api/chat_request.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "http/error_map.h"
+
+namespace moesaic::router {
+namespace {
+
+using testing::HasSubstr;
+
+absl::StatusOr<ChatRequest> Parse(const std::string& fields) {
+  return ParseChatRequest(
+      Json::parse(R"({"messages":[{"role":"user","content":"hi"}])" + fields + "}"));
+}
+
+absl::StatusOr<ChatRequest> ParseMessages(const std::string& messages) {
+  return ParseChatRequest(Json::parse("{\"messages\":" + messages + "}"));
+}
+
+TEST(ChatRequestTest, UnbuiltFieldsAreRefusedByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"tools", R"([{"type":"function"}])"},
+      {"tool_choice", "\"auto\""},
+      {"functions", R"([{}])"},
+      {"function_call", "\"auto\""},
+      {"response_format", R"({"type":"json_object"})"},
+      {"response_format", R"({"type":"json_schema"})"},
+      {"modalities", R"(["text","audio"])"},
+      {"audio", R"({"voice":"x"})"},
+      {"chat_template", "\"{{ x }}\""},
+  };
+  for (const auto& [name, value] : cases) {
+    const auto request = Parse(std::string(",\"") + name + "\":" + value);
+    EXPECT_EQ(http::ErrorCodeOf(request.status()), "unsupported_parameter") << name;
+    EXPECT_EQ(http::ParamOf(request.status()), name);
+    EXPECT_EQ(http::HttpStatusOf(request.status()), 400);
+  }
+}
+
+TEST(ChatRequestTest, UnbuiltFieldsThatAskForNothingPass) {
+  const auto request = Parse(
+      R"(,"tools":[],"tool_choice":"none","functions":null,"response_format":{"type":"text"},)"
+      R"("parallel_tool_calls":true,"modalities":["text"])");
+  EXPECT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->unknown_fields, 0);
+}
+
+TEST(ChatRequestTest, UnknownFieldsAreCounted) {
+  EXPECT_EQ(Parse(R"(,"frobnicate":1,"store":true)")->unknown_fields, 2);
+}
+
+TEST(ChatRequestTest, MaxCompletionTokensWins) {
+  EXPECT_EQ(Parse(R"(,"max_tokens":5,"max_completion_tokens":7)")->max_tokens, 7);
+  EXPECT_EQ(Parse(R"(,"max_tokens":5)")->max_tokens, 5);
+  EXPECT_EQ(Parse("")->max_tokens, std::nullopt);
+  EXPECT_EQ(http::ParamOf(Parse(R"(,"max_tokens":0)").status()), "max_tokens");
+  EXPECT_EQ(http::ParamOf(Parse(R"(,"max_completion_tokens":0)").status()),
+            "max_completion_tokens");
+}
+
+TEST(ChatRequestTest, Logprobs) {
+  EXPECT_EQ(Parse("")->top_logprobs, std::nullopt);
+  EXPECT_EQ(Parse(R"(,"logprobs":true)")->top_logprobs, 0);
+  EXPECT_EQ(Parse(R"(,"logprobs":true,"top_logprobs":20)")->top_logprobs, 20);
+  EXPECT_EQ(http::ParamOf(Parse(R"(,"logprobs":true,"top_logprobs":21)").status()), "top_logprobs");
+  EXPECT_EQ(http::ParamOf(Parse(R"(,"top_logprobs":2)").status()), "top_logprobs");
+}
+
+TEST(ChatRequestTest, MessagesAreNormalised) {
+  const auto request = ParseMessages(
+      R"([{"role":"developer","content":"be brief"},)"
+      R"({"role":"user","name":"kim","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}])");
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(
+      Print(request->prompt.messages),
+      R"([{"role":"system","content":"be brief"},{"role":"user","name":"kim","content":"ab"}])");
+}
+
+TEST(ChatRequestTest, BadMessagesAreNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"[]", "messages"},
+      {"{}", "messages"},
+      {"[3]", "messages[0]"},
+      {R"([{"content":"x"}])", "messages[0]"},
+      {R"([{"role":"wizard","content":"x"}])", "messages[0]"},
+      {R"([{"role":"user","content":"x"},{"role":"user"}])", "messages[1]"},
+      {R"([{"role":"user","content":3}])", "messages[0]"},
+      {R"([{"role":"user","content":[{"type":"image_url"}]}])", "messages[0]"},
+      {R"([{"role":"assistant","content":"x","tool_calls":[{}]}])", "messages[0]"},
+      {R"([{"role":"assistant","content":"x","prefix":true}])", "messages[0]"},
+  };
+  for (const auto& [messages, param] : cases) {
+    const auto request = ParseMessages(messages);
+    EXPECT_EQ(request.status().code(), absl::StatusCode::kInvalidArgument) << messages;
+    EXPECT_EQ(http::ParamOf(request.status()), param) << messages;
+  }
+  EXPECT_EQ(http::ParamOf(ParseChatRequest(Json::object()).status()), "messages");
+}
+
+TEST(ChatRequestTest, ContinueFinalMessageNeedsAnAssistant) {
+  EXPECT_EQ(http::ParamOf(Parse(R"(,"continue_final_message":true)").status()),
+            "continue_final_message");
+}
+
+class RenderChatTest : public testing::Test {
+ protected:
+  absl::StatusOr<std::string> Render(const std::string& fields) {
+    auto request = ParseChatRequest(Json::parse(fields));
+    if (!request.ok()) return request.status();
+    auto chat_template = model::ChatTemplate::Compile(
+        "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}{{ mode }}");
+    EXPECT_TRUE(chat_template.ok()) << chat_template.status();
+    model::TokenizerConfig config;
+    config.bos_token = "<bos>";
+    return RenderChat(request->prompt, *chat_template, config);
+  }
+};
+
+TEST_F(RenderChatTest, AsksForAnAnswerByDefault) {
+  EXPECT_EQ(*Render(R"({"messages":[{"role":"user","content":"hi"}]})"),
+            "<bos><user>hi<end><assistant>");
+  EXPECT_EQ(*Render(R"({"messages":[{"role":"user","content":"hi"}],"add_generation_prompt":false,)"
+                    R"("chat_template_kwargs":{"mode":"x"}})"),
+            "<bos><user>hi<end>x");
+}
+
+TEST_F(RenderChatTest, ContinuesTheFinalMessage) {
+  EXPECT_EQ(*Render(R"({"messages":[{"role":"user","content":"hi"},)"
+                    R"({"role":"assistant","content":"Well, "}],"continue_final_message":true})"),
+            "<bos><user>hi<end><assistant>Well, ");
+}
+
+}  // namespace
+}  // namespace moesaic::router

@@ -1,0 +1,159 @@
+#include "router/api/generation_call.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "monitoring/registry.h"
+#include "tests/unit/router/api/byte_tokenizer.h"
+#include "tests/unit/router/api/fake_generator.h"
+
+namespace moesaic::router {
+namespace {
+
+using testing::ElementsAre;
+
+/// What a call reported; read it after the front end has stopped.
+struct Record {
+  int accepted = 0;
+  std::vector<ChoiceDelta> deltas;
+  std::vector<absl::Status> ends;
+  CallUsage usage;
+  bool destroyed = false;
+
+  std::string Text(int choice) const {
+    std::string text;
+    for (const ChoiceDelta& delta : deltas) {
+      if (delta.choice == choice) text += delta.text;
+    }
+    return text;
+  }
+};
+
+class RecordingObserver final : public CallObserver {
+ public:
+  explicit RecordingObserver(Record& record) : record_(record) {}
+  ~RecordingObserver() override { record_.destroyed = true; }
+  void OnAccepted() override { ++record_.accepted; }
+  void OnDelta(ChoiceDelta delta) override { record_.deltas.push_back(std::move(delta)); }
+  void OnEnd(const absl::Status& status, const CallUsage& usage) override {
+    record_.ends.push_back(status);
+    record_.usage = usage;
+  }
+
+ private:
+  Record& record_;
+};
+
+class GenerationCallTest : public testing::Test {
+ protected:
+  std::shared_ptr<GenerationCall> Start(int choices, std::vector<std::string> stop = {}) {
+    CallPlan plan;
+    plan.choices_per_prompt = choices;
+    plan.stop = std::move(stop);
+    GenerationRequest generation;
+    generation.prompt_token_ids = {1, 2, 3};
+    plan.generations.assign(choices, generation);
+    const std::shared_ptr<Strand> strand = front_end_.NewStrand();
+    auto call = std::make_shared<GenerationCall>(
+        GenerationCall::Environment{generator_, *tokenizer_, base::Clock::Real(), call_metrics_},
+        strand, std::move(plan), std::make_unique<RecordingObserver>(record_));
+    strand->Post([call] { call->Start(); });
+    return call;
+  }
+
+  FakeGenerator generator_;
+  const std::unique_ptr<model::Tokenizer> tokenizer_ = MakeByteTokenizer();
+  monitoring::Registry registry_;
+  CallMetrics call_metrics_{registry_};
+  Record record_;
+  FrontEnd front_end_{2, 10};
+};
+
+TEST_F(GenerationCallTest, TurnsTokensIntoText) {
+  generator_.AnswerWith("h\xc3\xa9!");
+  Start(1);
+  front_end_.Stop();
+  EXPECT_EQ(record_.accepted, 1);
+  EXPECT_EQ(record_.Text(0), "h\xc3\xa9!");
+  ASSERT_THAT(record_.ends, ElementsAre(absl::OkStatus()));
+  EXPECT_EQ(record_.deltas.back().finish_reason, FinishReason::kStop);
+  EXPECT_THAT(record_.deltas.back().token_ids, ElementsAre(kEndToken));
+  EXPECT_EQ(record_.usage.prompt_tokens, 3);
+  EXPECT_EQ(record_.usage.completion_tokens, 5);
+  EXPECT_EQ(call_metrics_.generated_tokens.Value(), 5);
+  EXPECT_EQ(call_metrics_.in_flight.Value(), 0);
+  EXPECT_TRUE(record_.destroyed);
+}
+
+TEST_F(GenerationCallTest, StopTextEndsTheChoiceAndCancelsIt) {
+  Start(1, {"cd"});
+  ASSERT_TRUE(generator_.AwaitSubmitted(1));
+  generator_.Emit(0, Tokens("abc"));
+  generator_.Emit(0, Tokens("def"));
+  generator_.Emit(0, Tokens("late"));
+  front_end_.Stop();
+  EXPECT_EQ(record_.Text(0), "ab");
+  ASSERT_THAT(record_.ends, ElementsAre(absl::OkStatus()));
+  EXPECT_EQ(record_.deltas.back().finish_reason, FinishReason::kStop);
+  EXPECT_EQ(record_.usage.completion_tokens, 4);  // "ef" never happened
+  EXPECT_THAT(generator_.cancelled(), ElementsAre(0));
+}
+
+TEST_F(GenerationCallTest, ChoicesEndOnTheirOwn) {
+  Start(2);
+  ASSERT_TRUE(generator_.AwaitSubmitted(2));
+  generator_.Emit(1, Tokens("b"));
+  generator_.Emit(1, Finished());
+  generator_.Emit(0, Tokens("a"));
+  generator_.Emit(0, Finished(FinishReason::kLength));
+  front_end_.Stop();
+  EXPECT_EQ(record_.Text(0), "a");
+  EXPECT_EQ(record_.Text(1), "b");
+  EXPECT_EQ(record_.deltas.back().finish_reason, FinishReason::kLength);
+  EXPECT_EQ(record_.usage.prompt_tokens, 3);
+  EXPECT_EQ(record_.usage.completion_tokens, 2);
+}
+
+TEST_F(GenerationCallTest, OneFailureFailsTheCall) {
+  Start(2);
+  ASSERT_TRUE(generator_.AwaitSubmitted(2));
+  generator_.Emit(0, Tokens("a"));
+  generator_.Emit(1, Failed(absl::InternalError("non-finite logits")));
+  generator_.Emit(0, Finished());
+  front_end_.Stop();
+  EXPECT_THAT(record_.ends, ElementsAre(absl::InternalError("non-finite logits")));
+  EXPECT_THAT(generator_.cancelled(), ElementsAre(0));
+}
+
+TEST_F(GenerationCallTest, RefusalCancelsWhatWasTaken) {
+  int submitted = 0;
+  generator_.SetScript([&](const GenerationRequest&, Generator::Sink&) {
+    return ++submitted < 3 ? absl::OkStatus() : absl::ResourceExhaustedError("queue full");
+  });
+  Start(3);
+  front_end_.Stop();
+  EXPECT_EQ(record_.accepted, 0);
+  EXPECT_THAT(record_.ends, ElementsAre(absl::ResourceExhaustedError("queue full")));
+  EXPECT_THAT(generator_.cancelled(), ElementsAre(0, 1));
+}
+
+TEST_F(GenerationCallTest, CancelEndsSilently) {
+  const std::shared_ptr<GenerationCall> call = Start(2);
+  ASSERT_TRUE(generator_.AwaitSubmitted(2));
+  generator_.Emit(0, Finished());
+  call->Cancel();
+  call->Cancel();
+  generator_.Emit(1, Tokens("x"));
+  front_end_.Stop();
+  EXPECT_TRUE(record_.ends.empty());
+  EXPECT_TRUE(record_.destroyed);
+  EXPECT_THAT(generator_.cancelled(), ElementsAre(1));
+  EXPECT_EQ(call_metrics_.in_flight.Value(), 0);
+}
+
+}  // namespace
+}  // namespace moesaic::router
