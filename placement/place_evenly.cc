@@ -300,6 +300,7 @@ bool EvenPlacer::MoveApart(Unit unit, ShardIndex from) {
 std::vector<std::string> EvenPlacer::Warnings() const {
   std::vector<std::string> warnings;
   if (units_ == 0) return warnings;
+  if (shards_ == 0) return {"there is no shard"};
   if (shards_ < problem_.replicas) {
     warnings.push_back(
         absl::StrCat(problem_.replicas, " replicas wanted, but only ", shards_, " shards"));

@@ -1,0 +1,312 @@
+#include "placement/coordinator.h"
+
+#include <deque>
+#include <set>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/fake_clock.h"
+#include "tests/unit/placement/placement_fixture.h"
+
+namespace moesaic::placement {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+/// Remembers what shards were told; the test says when and how each call ends.
+class RecordedControl final : public ShardControl {
+ public:
+  struct Call {
+    bool load;
+    std::string address;
+    base::PlacementEpoch epoch;
+    std::vector<UnitKey> units;
+    Done done;
+  };
+  void Load(const std::string& address, base::PlacementEpoch epoch,
+            const std::vector<UnitKey>& units, Done done) override {
+    calls.push_back({true, address, epoch, units, std::move(done)});
+  }
+  void Unload(const std::string& address, base::PlacementEpoch epoch,
+              const std::vector<UnitKey>& units, Done done) override {
+    calls.push_back({false, address, epoch, units, std::move(done)});
+  }
+  std::deque<Call> calls;
+};
+
+/// A coordinator with shards that hold what they are told at once, and report it.
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  struct FakeShard {
+    SessionId session = 0;
+    std::set<std::uint32_t> held;
+    base::PlacementEpoch told;
+    absl::Status ended = absl::OkStatus();
+  };
+  struct FakeRouter {
+    std::vector<std::shared_ptr<const PlacementMap>> received;
+    absl::Status ended = absl::OkStatus();
+  };
+
+  void Restart(CoordinatorPolicy policy = {}) {
+    coordinator_.reset();
+    control_.calls.clear();
+    coordinator_ = std::make_unique<Coordinator>(policy, control_, clock_);
+  }
+
+  ShardDescription Describe(const std::string& name, const std::string& node) {
+    ShardDescription description;
+    description.name = name;
+    description.address = name;
+    description.incarnation = next_session_;
+    description.model = TestModel();
+    description.topology = TestTopology();
+    description.memory_bytes = memory_bytes_;
+    description.node = node;
+    return description;
+  }
+
+  ShardNews News(const FakeShard& shard) {
+    ShardNews news;
+    news.epoch = shard.told;
+    news.held.emplace(shard.held.begin(), shard.held.end());
+    return news;
+  }
+
+  absl::Status Join(const std::string& name, const std::string& node = "") {
+    FakeShard& shard = shards_[name];
+    shard.session = ++next_session_;
+    return coordinator_->AddShard(
+        shard.session, Describe(name, node), News(shard),
+        {.send = [&shard](const Coordinator::Directive& d) { shard.told = d.epoch; },
+         .end = [&shard](absl::Status status) { shard.ended = std::move(status); }});
+  }
+
+  void AddRouter(FakeRouter& router, SessionId session, base::PlacementEpoch known = {}) {
+    ASSERT_TRUE(coordinator_
+                    ->AddRouter(session, "r", TestModel(), known,
+                                {.send = [&router](auto map) { router.received.push_back(map); },
+                                 .end = [&router](absl::Status s) { router.ended = s; }})
+                    .ok());
+  }
+
+  /// Carries out every call, reports, and lets `passes` heartbeats pass.
+  void Work(int passes = 3) {
+    for (int i = 0; i < passes; ++i) {
+      while (!control_.calls.empty()) {
+        RecordedControl::Call call = std::move(control_.calls.front());
+        control_.calls.pop_front();
+        FakeShard& shard = shards_[call.address];
+        for (const UnitKey& key : call.units) {
+          const std::uint32_t unit = TestTopology().NumberOf(key);
+          call.load ? (void)shard.held.insert(unit) : (void)shard.held.erase(unit);
+        }
+        call.done(absl::OkStatus());
+        ASSERT_TRUE(coordinator_->Report(shard.session, News(shard)).ok());
+      }
+      clock_.Advance(absl::Seconds(1));
+      for (auto& [name, shard] : shards_) {
+        ASSERT_TRUE(coordinator_->Report(shard.session, News(shard)).ok());
+      }
+      coordinator_->Advance();
+    }
+  }
+
+  std::size_t Uncovered() { return coordinator_->published()->units_uncovered(); }
+
+  std::uint64_t memory_bytes_ = 600;  // all six units
+  testing::FakeClock clock_;
+  RecordedControl control_;
+  std::map<std::string, FakeShard> shards_;
+  SessionId next_session_ = 0;
+  std::unique_ptr<Coordinator> coordinator_ =
+      std::make_unique<Coordinator>(CoordinatorPolicy{}, control_, clock_);
+};
+
+TEST_F(CoordinatorTest, ShardsThatComeTogetherSplitEvenly) {
+  ASSERT_TRUE(Join("a").ok());
+  clock_.Advance(absl::Seconds(2));
+  ASSERT_TRUE(Join("b").ok());
+  clock_.Advance(absl::Seconds(2));
+  ASSERT_TRUE(Join("c").ok());
+  coordinator_->Advance();
+  EXPECT_THAT(control_.calls, IsEmpty()) << "the membership has not settled";
+  clock_.Advance(absl::Seconds(3));
+  coordinator_->Advance();
+  ASSERT_THAT(control_.calls, SizeIs(3));
+  for (const auto& call : control_.calls) {
+    EXPECT_TRUE(call.load);
+    EXPECT_THAT(call.units, SizeIs(2));
+  }
+  Work();
+  EXPECT_EQ(Uncovered(), 0u);
+  for (const auto& [name, shard] : shards_) {
+    EXPECT_THAT(shard.held, SizeIs(2));
+    EXPECT_EQ(shard.told, coordinator_->epoch());
+  }
+}
+
+TEST_F(CoordinatorTest, ExpectedShardsAreAwaitedAndNotLonger) {
+  Restart({.expect_shards = 2});
+  ASSERT_TRUE(Join("a").ok());
+  clock_.Advance(absl::Seconds(9));
+  shards_["a"].held = {};
+  coordinator_->Advance();
+  EXPECT_THAT(control_.calls, IsEmpty());
+  ASSERT_TRUE(Join("b").ok());
+  EXPECT_THAT(control_.calls, SizeIs(2)) << "at once";
+}
+
+TEST_F(CoordinatorTest, GivesUpWaitingForExpectedShards) {
+  Restart({.expect_shards = 2, .lease = absl::Minutes(5)});
+  ASSERT_TRUE(Join("a").ok());
+  clock_.Advance(absl::Seconds(31));
+  coordinator_->Advance();
+  EXPECT_THAT(control_.calls, SizeIs(1));
+}
+
+TEST_F(CoordinatorTest, ALostShardsUnitsAreLoadedElsewhere) {
+  Restart({.expect_shards = 2});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  Work();
+  coordinator_->RemoveShard(shards_["a"].session);
+  shards_.erase("a");
+  Work(5);
+  EXPECT_EQ(Uncovered(), 0u) << "a suspect keeps its units until its lease ends";
+  EXPECT_THAT(shards_["b"].held, SizeIs(3));
+  Work(10);
+  EXPECT_EQ(Uncovered(), 0u);
+  EXPECT_THAT(shards_["b"].held, SizeIs(6));
+  EXPECT_THAT(coordinator_->published()->shards(), SizeIs(1));
+}
+
+TEST_F(CoordinatorTest, AJoiningShardTakesOverMakeBeforeBreak) {
+  Restart({.expect_shards = 1});
+  FakeRouter router;
+  AddRouter(router, 1000);
+  ASSERT_TRUE(Join("a").ok());
+  Work(12);  // past the lease in which nothing is removed
+  ASSERT_THAT(shards_["a"].held, SizeIs(6));
+  ASSERT_TRUE(Join("b").ok());
+  Work(6);
+  EXPECT_THAT(shards_["b"].held, SizeIs(3));
+  EXPECT_THAT(shards_["a"].held, SizeIs(6)) << "the router has not adopted the new placement";
+  coordinator_->Acknowledge(1000, router.received.back()->epoch());
+  Work(3);
+  EXPECT_THAT(shards_["a"].held, SizeIs(3));
+  for (const auto& map : router.received) {
+    const bool before_the_first_load = map == router.received.front();
+    EXPECT_EQ(map->units_uncovered(), before_the_first_load ? 6u : 0u);
+  }
+}
+
+TEST_F(CoordinatorTest, ReplicasLieOnDifferentNodes) {
+  Restart({.replicas = 2, .expect_shards = 4});
+  for (const auto& [name, node] : {std::pair("a", "x"), {"b", "x"}, {"c", "y"}, {"d", "y"}}) {
+    ASSERT_TRUE(Join(name, node).ok());
+  }
+  Work();
+  const PlacementMap& map = *coordinator_->published();
+  for (std::uint32_t unit = 0; unit < 6; ++unit) {
+    const UnitKey key = TestTopology().KeyOf(unit);
+    const auto holders = map.Holders(key.layer, key.unit);
+    ASSERT_THAT(holders, SizeIs(2));
+    EXPECT_NE(map.FindShard(holders[0])->node, map.FindShard(holders[1])->node);
+  }
+}
+
+TEST_F(CoordinatorTest, ARestartedCoordinatorRaisesTheTermAndRemovesNothing) {
+  Restart({.expect_shards = 2});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  Work();
+  const base::PlacementEpoch before = coordinator_->epoch();
+  Restart({.expect_shards = 2});
+  FakeRouter router;
+  AddRouter(router, 1000, before);
+  ASSERT_TRUE(Join("a").ok());
+  EXPECT_THAT(router.received, IsEmpty()) << "half of the cluster is not there yet";
+  ASSERT_TRUE(Join("b").ok());
+  ASSERT_THAT(router.received, SizeIs(1));
+  EXPECT_EQ(router.received[0]->epoch().term, before.term + 1);
+  EXPECT_EQ(router.received[0]->units_uncovered(), 0u);
+  EXPECT_THAT(control_.calls, IsEmpty()) << "everything is where it was";
+}
+
+TEST_F(CoordinatorTest, GoesAboveATermARouterHasSeen) {
+  Restart({.expect_shards = 1});
+  ASSERT_TRUE(Join("a").ok());
+  Work();
+  FakeRouter router;
+  AddRouter(router, 1000, {.term = 41, .version = 3});
+  EXPECT_EQ(router.received.back()->epoch().term, 42u);
+  EXPECT_EQ(shards_["a"].told.term, 42u);
+}
+
+TEST_F(CoordinatorTest, AShardThatKnowsAHigherTermHasToRegisterAgain) {
+  Restart({.expect_shards = 1});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_THAT(control_.calls, SizeIs(1));
+  control_.calls[0].done(absl::FailedPreconditionError("term 1 is below the highest seen, 9"));
+  control_.calls.clear();
+  EXPECT_EQ(shards_["a"].ended.code(), absl::StatusCode::kAborted);
+  shards_["a"].told = {.term = 9, .version = 1};
+  ASSERT_TRUE(Join("a").ok());
+  EXPECT_EQ(coordinator_->epoch().term, 10u);
+}
+
+TEST_F(CoordinatorTest, AFailedLoadIsTriedAgainLater) {
+  Restart({.expect_shards = 1});
+  ASSERT_TRUE(Join("a").ok());
+  control_.calls[0].done(absl::UnavailableError("no"));
+  control_.calls.clear();
+  EXPECT_EQ(coordinator_->ProblemOf(base::ShardId(0)), "no");
+  coordinator_->Advance();
+  EXPECT_THAT(control_.calls, IsEmpty());
+  clock_.Advance(absl::Seconds(1));
+  coordinator_->Advance();
+  ASSERT_THAT(control_.calls, SizeIs(1));
+  Work();
+  EXPECT_EQ(coordinator_->ProblemOf(base::ShardId(0)), "");
+}
+
+TEST_F(CoordinatorTest, TooLittleMemoryIsSaidAndNotAskedFor) {
+  memory_bytes_ = 250;
+  Restart({.expect_shards = 1});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_THAT(control_.calls, SizeIs(1));
+  EXPECT_THAT(control_.calls[0].units, SizeIs(2));
+  EXPECT_THAT(coordinator_->warnings(), ElementsAre(HasSubstr("4 of 6 units have no shard")));
+  Work();
+  EXPECT_EQ(Uncovered(), 4u);
+}
+
+TEST_F(CoordinatorTest, ADrainingShardIsReplacedAndKeepsServingMeanwhile) {
+  Restart({.expect_shards = 2});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  Work();
+  ShardNews news = News(shards_["a"]);
+  news.draining = true;
+  ASSERT_TRUE(coordinator_->Report(shards_["a"].session, news).ok());
+  EXPECT_EQ(Uncovered(), 0u);
+  EXPECT_TRUE(coordinator_->published()->FindShard(base::ShardId(0))->draining);
+  ASSERT_THAT(control_.calls, SizeIs(1));
+  EXPECT_EQ(control_.calls[0].address, "b");
+}
+
+TEST_F(CoordinatorTest, RefusesARouterOfAnotherModel) {
+  ASSERT_TRUE(Join("a").ok());
+  ModelIdentity other = TestModel();
+  other.numerics_id = "n2";
+  const absl::Status refused = coordinator_->AddRouter(7, "r", other, {}, {});
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("ours is 'n1', theirs is 'n2'"));
+}
+
+}  // namespace
+}  // namespace moesaic::placement

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <memory>
+
+#include "base/check.h"
+#include "model/checkpoint.h"
+
+namespace moesaic::shard {
+
+/// The small checkpoint kept in the repository: DeepSeek-V3, hidden 96, 16 experts of width 48 in
+/// layers 1 to 4. Tests run in the repository's root.
+inline constexpr char kTinyCheckpoint[] = "models/tiny";
+
+inline std::unique_ptr<model::Checkpoint> OpenTinyCheckpoint() {
+  auto checkpoint = model::Checkpoint::Open(kTinyCheckpoint);
+  MOESAIC_CHECK(checkpoint.ok());
+  return *std::move(checkpoint);
+}
+
+}  // namespace moesaic::shard
