@@ -245,7 +245,7 @@ int Main(int argc, char** argv) {
   base::ComputePool two(2);
   base::ComputePool* const pools[] = {&one, &two};
   MachineLimits limits[2];
-  std::printf("SIMD target: %s\n", std::string(kernels::ActiveSimdTarget()).c_str());
+  std::printf("SIMD target: %s\n", kernels::ActiveSimdTarget().c_str());
   for (int p = 0; p < 2; ++p) {
     limits[p] = MeasureMachineLimits(*pools[p]);
     std::printf("limit, %d thread%s: %6.1f GB/s read, %7.1f GFLOP/s f32 FMA\n", p + 1,

@@ -18,37 +18,32 @@ struct Target {
 
 // Best first.
 constexpr Target kTargets[] = {
-    {"avx512", HWY_AVX3},
+    {"avx512", HWY_AVX3 | HWY_AVX3_DL},
     {"avx2", HWY_AVX2},
     {"neon", HWY_NEON},
-    {"scalar", HWY_STATIC_TARGET},
+    {"scalar", HWY_SCALAR | HWY_EMU128},
 };
 
-bool Usable(const Target& target) {
-  return (hwy::SupportedTargets() & HWY_TARGETS & target.bit) != 0;
+/// Targets that dispatch may choose now. Highway's query resets its dispatch to every target the
+/// CPU has, ignoring DisableTargets, and leaves it to the caller to set it right again.
+std::int64_t EnabledTargets() {
+  const std::int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(targets);
+  return targets & HWY_TARGETS;
 }
 
 }  // namespace
 
 std::vector<std::string> SupportedSimdTargets() {
   std::vector<std::string> names;
+  const std::int64_t enabled = EnabledTargets();
   for (const Target& target : kTargets) {
-    if (target.bit != HWY_STATIC_TARGET || target.name == "scalar") {
-      if (Usable(target)) names.emplace_back(target.name);
-    } else {
-      names.emplace_back(target.name);
-      break;  // the build's baseline is better than the fallback, which is not compiled then
-    }
+    if ((enabled & target.bit) != 0) names.emplace_back(target.name);
   }
   return names;
 }
 
-std::string_view ActiveSimdTarget() {
-  for (const Target& target : kTargets) {
-    if (Usable(target)) return target.name;
-  }
-  return "scalar";
-}
+std::string ActiveSimdTarget() { return SupportedSimdTargets().front(); }
 
 absl::Status SetMaxSimdTarget(std::string_view name) {
   std::int64_t disabled = 0;
@@ -65,7 +60,7 @@ absl::Status SetMaxSimdTarget(std::string_view name) {
         "SIMD target '", base::ToAbsl(name), "' is none of: auto, avx512, avx2, neon, scalar"));
   }
   hwy::DisableTargets(disabled);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  EnabledTargets();
   return absl::OkStatus();
 }
 

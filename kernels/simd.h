@@ -8,13 +8,13 @@
 
 namespace moesaic::kernels {
 
-/// Names of the instruction sets this build has code for and this CPU can run, best first:
-/// "avx512", "avx2", "neon", "scalar". Every kernel gives the same bits on each of them; "scalar"
-/// stands in on a CPU without fused multiply-add and is slow.
+/// Names of the instruction sets that this build has code for, this CPU can run and the limit below
+/// allows, best first: "avx512", "avx2", "neon", "scalar". Every kernel gives the same bits on each
+/// of them; "scalar" stands in on a CPU without fused multiply-add and is slow.
 std::vector<std::string> SupportedSimdTargets();
 
-/// The instruction set that kernels use now.
-std::string_view ActiveSimdTarget();
+/// The instruction set that kernels use now: the first of those.
+std::string ActiveSimdTarget();
 
 /// Makes kernels use `name` or, where the CPU lacks it, the best one below it. An empty name or
 /// "auto" lifts the limit. Process-wide, since Highway's dispatch tables are: call it at start-up

@@ -31,6 +31,7 @@ void ProbeAll(SimdMathProbe probe, const float* x, std::int64_t n, float* y) {
   for (std::int64_t i = 0; i < n; i += kVectorLanes) StoreF32(Probe(probe, LoadF32(x + i)), y + i);
 }
 
+int ProbeLanes() { return static_cast<int>(kVectorLanes); }
 float ProbeSum(const float* x, std::int64_t n) { return LaneSum(x, n); }
 float ProbeDot(const float* a, const float* b, std::int64_t n) { return LaneDot(a, b, n); }
 
@@ -42,12 +43,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moesaic::kernels {
 HWY_EXPORT(ProbeAll);
+HWY_EXPORT(ProbeLanes);
 HWY_EXPORT(ProbeSum);
 HWY_EXPORT(ProbeDot);
 
 void RunSimdMathProbe(SimdMathProbe probe, const float* x, std::int64_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(ProbeAll)(probe, x, n, y);
 }
+int SimdVectorLanes() { return HWY_DYNAMIC_DISPATCH(ProbeLanes)(); }
 float SimdLaneSum(const float* x, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(ProbeSum)(x, n); }
 float SimdLaneDot(const float* a, const float* b, std::int64_t n) {
   return HWY_DYNAMIC_DISPATCH(ProbeDot)(a, b, n);

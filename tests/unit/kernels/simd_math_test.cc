@@ -6,8 +6,10 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <vector>
 
+#include "base/dtype.h"
 #include "kernels/simd.h"
 #include "tests/testing/run_op.h"
 #include "tests/unit/kernels/simd_math_probe.h"
@@ -120,9 +122,15 @@ TEST(SimdMathTest, LaneReductionsHaveTheScalarBits) {
 TEST(SimdTargetTest, LimitIsObeyedAndLifted) {
   const std::vector<std::string> targets = SupportedSimdTargets();
   ASSERT_FALSE(targets.empty());
+  const std::map<std::string, int> lanes = {{"avx512", 16}, {"avx2", 8}, {"neon", 4}};
   for (const std::string& target : targets) {
     ASSERT_TRUE(SetMaxSimdTarget(target).ok());
+    // Asking must not change what dispatch does.
     EXPECT_EQ(ActiveSimdTarget(), target);
+    EXPECT_EQ(SupportedSimdTargets().front(), target);
+    if (lanes.contains(target)) {
+      EXPECT_EQ(SimdVectorLanes(), lanes.at(target));
+    }
   }
   ASSERT_TRUE(SetMaxSimdTarget("").ok());
   EXPECT_EQ(ActiveSimdTarget(), targets.front());
