@@ -1,8 +1,9 @@
 #include "router/engine/weights_loader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <initializer_list>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "model/weights.h"
+#include "router/engine/finite_check.h"
 
 namespace moesaic::router {
 namespace {
@@ -78,6 +80,7 @@ class Loader {
   absl::StatusOr<DenseWeights> Load(LoadProgress progress) {
     DenseWeights loaded;
     MOESAIC_ASSIGN_OR_RETURN(const model::Weight embedding, weights_.Embedding());
+    MOESAIC_RETURN_IF_ERROR(CheckFinite(embedding, "the embedding"));
     MOESAIC_ASSIGN_OR_RETURN(loaded.embedding, Copy(embedding.tensor));
     bytes_ += loaded.embedding.memory.bytes();
     for (int i = 0; i < config_.num_layers; ++i) {
@@ -86,17 +89,27 @@ class Loader {
       progress(i + 1, config_.num_layers);
     }
     MOESAIC_ASSIGN_OR_RETURN(const model::Weight final_norm, weights_.FinalNorm());
-    MOESAIC_ASSIGN_OR_RETURN(loaded.final_norm, Vector(final_norm, "the final norm"));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.final_norm, Vector("the final norm", final_norm));
     MOESAIC_ASSIGN_OR_RETURN(const model::Weight head, weights_.LmHead());
-    MOESAIC_ASSIGN_OR_RETURN(loaded.lm_head, Matrix({head}));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.lm_head, Matrix("the head", {head}));
     loaded.bytes = bytes_;
     return loaded;
   }
 
  private:
-  absl::StatusOr<PackedMatrix> MatrixOf(absl::Span<const model::Weight> parts, DType storage) {
+  absl::Status CheckFinite(const model::Weight& weight, std::string_view what) {
+    if (AllFinite(weight.tensor, pool_) && (!weight.scale || AllFinite(*weight.scale, pool_))) {
+      return absl::OkStatus();
+    }
+    return absl::DataLossError(absl::StrCat(checkpoint_.directory(), ": ", base::ToAbsl(what),
+                                            " has an element that is not finite"));
+  }
+
+  absl::StatusOr<PackedMatrix> MatrixOf(std::string_view what,
+                                        absl::Span<const model::Weight> parts, DType storage) {
     std::vector<kernels::WeightSource> sources;
     for (const model::Weight& part : parts) {
+      MOESAIC_RETURN_IF_ERROR(CheckFinite(part, what));
       sources.push_back({.weight = part.tensor, .scale = part.scale});
     }
     MOESAIC_ASSIGN_OR_RETURN(PackedMatrix packed, PackedMatrix::Pack(sources, storage, {}, &pool_));
@@ -106,79 +119,80 @@ class Loader {
   }
 
   /// The parts stacked along the outputs.
-  absl::StatusOr<PackedMatrix> Matrix(std::initializer_list<model::Weight> parts) {
-    return MatrixOf(parts, PackedStorage(parts, compute_dtype_));
+  absl::StatusOr<PackedMatrix> Matrix(std::string_view what,
+                                      std::initializer_list<model::Weight> parts) {
+    return MatrixOf(what, parts, PackedStorage(parts, compute_dtype_));
   }
 
   /// A small tensor that enters f32 arithmetic, in f32.
-  absl::StatusOr<OwnedTensor> Vector(const model::Weight& weight, std::string_view what) {
+  absl::StatusOr<OwnedTensor> Vector(std::string_view what, const model::Weight& weight) {
+    MOESAIC_RETURN_IF_ERROR(CheckFinite(weight, what));
     MOESAIC_ASSIGN_OR_RETURN(OwnedTensor owned, Convert(weight.tensor, DType::kF32));
-    const absl::Span<const float> values(owned.memory.As<float>(), owned.view.elements());
-    if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) {
-      return absl::DataLossError(absl::StrCat(checkpoint_.directory(), ": ", base::ToAbsl(what),
-                                              " has an element that is not finite"));
-    }
     bytes_ += owned.memory.bytes();
     return owned;
   }
 
   absl::StatusOr<DenseLayer> Layer(base::LayerId layer) {
-    const std::string name = absl::StrCat("layer ", layer.value(), ": a norm");
+    const std::string name = absl::StrCat("layer ", layer.value());
     DenseLayer loaded;
     MOESAIC_ASSIGN_OR_RETURN(const model::LayerNorms norms, weights_.Norms(layer));
-    MOESAIC_ASSIGN_OR_RETURN(loaded.attention_norm, Vector(norms.attention, name));
-    MOESAIC_ASSIGN_OR_RETURN(loaded.mlp_norm, Vector(norms.mlp, name));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.attention_norm,
+                             Vector(name + ": input_layernorm", norms.attention));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.mlp_norm,
+                             Vector(name + ": post_attention_layernorm", norms.mlp));
     if (config_.attention.kind == model::AttentionKind::kMla) {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.attention, Mla(layer, name));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.attention, Mla(layer, name + ": attention"));
     } else {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.attention, Gqa(layer, name));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.attention, Gqa(layer, name + ": attention"));
     }
     if (config_.IsMoeLayer(layer)) {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.gate, Gate(layer));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.gate, Gate(layer, name + ": gate"));
       MOESAIC_ASSIGN_OR_RETURN(const std::optional<model::MlpWeights> shared,
                                weights_.SharedExperts(layer));
       if (shared) {
-        MOESAIC_ASSIGN_OR_RETURN(loaded.mlp, Mlp(*shared));
+        MOESAIC_ASSIGN_OR_RETURN(loaded.mlp, Mlp(name + ": shared experts", *shared));
       }
     } else {
       MOESAIC_ASSIGN_OR_RETURN(const model::MlpWeights mlp, weights_.DenseMlp(layer));
-      MOESAIC_ASSIGN_OR_RETURN(loaded.mlp, Mlp(mlp));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.mlp, Mlp(name + ": mlp", mlp));
     }
     return loaded;
   }
 
-  absl::StatusOr<GqaWeights> Gqa(base::LayerId layer, std::string_view norm_name) {
+  absl::StatusOr<GqaWeights> Gqa(base::LayerId layer, std::string_view name) {
     MOESAIC_ASSIGN_OR_RETURN(const model::GqaWeights source, weights_.Gqa(layer));
     GqaWeights loaded;
-    MOESAIC_ASSIGN_OR_RETURN(loaded.qkv, Matrix({source.q_proj, source.k_proj, source.v_proj}));
-    MOESAIC_ASSIGN_OR_RETURN(loaded.o, Matrix({source.o_proj}));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.qkv,
+                             Matrix(name, {source.q_proj, source.k_proj, source.v_proj}));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.o, Matrix(name, {source.o_proj}));
     if (source.q_norm) {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.q_norm, Vector(*source.q_norm, norm_name));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.q_norm, Vector(name, *source.q_norm));
     }
     if (source.k_norm) {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.k_norm, Vector(*source.k_norm, norm_name));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.k_norm, Vector(name, *source.k_norm));
     }
     return loaded;
   }
 
-  absl::StatusOr<MlaWeights> Mla(base::LayerId layer, std::string_view norm_name) {
+  absl::StatusOr<MlaWeights> Mla(base::LayerId layer, std::string_view name) {
     MOESAIC_ASSIGN_OR_RETURN(const model::MlaWeights source, weights_.Mla(layer));
     MlaWeights loaded;
     if (source.q_proj) {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.a, Matrix({*source.q_proj, source.kv_a}));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.a, Matrix(name, {*source.q_proj, source.kv_a}));
     } else {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.a, Matrix({*source.q_a, source.kv_a}));
-      MOESAIC_ASSIGN_OR_RETURN(loaded.q_a_norm, Vector(*source.q_a_norm, norm_name));
-      MOESAIC_ASSIGN_OR_RETURN(loaded.q_b, Matrix({*source.q_b}));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.a, Matrix(name, {*source.q_a, source.kv_a}));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.q_a_norm, Vector(name, *source.q_a_norm));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.q_b, Matrix(name, {*source.q_b}));
     }
-    MOESAIC_ASSIGN_OR_RETURN(loaded.kv_a_norm, Vector(source.kv_a_norm, norm_name));
-    MOESAIC_RETURN_IF_ERROR(KvB(source.kv_b, loaded));
-    MOESAIC_ASSIGN_OR_RETURN(loaded.o, Matrix({source.o_proj}));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.kv_a_norm, Vector(name, source.kv_a_norm));
+    MOESAIC_RETURN_IF_ERROR(KvB(name, source.kv_b, loaded));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.o, Matrix(name, {source.o_proj}));
     return loaded;
   }
 
   /// kv_b stays row-major: the attention kernel reads it both ways.
-  absl::Status KvB(const model::Weight& source, MlaWeights& loaded) {
+  absl::Status KvB(std::string_view name, const model::Weight& source, MlaWeights& loaded) {
+    MOESAIC_RETURN_IF_ERROR(CheckFinite(source, name));
     const DType storage = PackedStorage({&source, 1}, compute_dtype_);
     if (source.tensor.dtype == storage) {
       MOESAIC_ASSIGN_OR_RETURN(loaded.kv_b, Copy(source.tensor));
@@ -193,25 +207,22 @@ class Loader {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<GateWeights> Gate(base::LayerId layer) {
+  absl::StatusOr<GateWeights> Gate(base::LayerId layer, std::string_view name) {
     MOESAIC_ASSIGN_OR_RETURN(const model::GateWeights source, weights_.Gate(layer));
     GateWeights loaded;
     // Never rounded: the choice of experts hangs on it.
-    MOESAIC_ASSIGN_OR_RETURN(
-        loaded.weight,
-        MatrixOf({&source.weight, 1}, PackedStorage({&source.weight, 1}, DType::kF32)));
+    const DType storage = PackedStorage({source.weight}, DType::kF32);
+    MOESAIC_ASSIGN_OR_RETURN(loaded.weight, MatrixOf(name, {source.weight}, storage));
     if (source.correction_bias) {
-      MOESAIC_ASSIGN_OR_RETURN(loaded.correction_bias,
-                               Vector(*source.correction_bias,
-                                      absl::StrCat("layer ", layer.value(), ": the gate bias")));
+      MOESAIC_ASSIGN_OR_RETURN(loaded.correction_bias, Vector(name, *source.correction_bias));
     }
     return loaded;
   }
 
-  absl::StatusOr<GatedMlpWeights> Mlp(const model::MlpWeights& source) {
+  absl::StatusOr<GatedMlpWeights> Mlp(std::string_view name, const model::MlpWeights& source) {
     GatedMlpWeights loaded;
-    MOESAIC_ASSIGN_OR_RETURN(loaded.gate_up, Matrix({source.gate, source.up}));
-    MOESAIC_ASSIGN_OR_RETURN(loaded.down, Matrix({source.down}));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.gate_up, Matrix(name, {source.gate, source.up}));
+    MOESAIC_ASSIGN_OR_RETURN(loaded.down, Matrix(name, {source.down}));
     return loaded;
   }
 

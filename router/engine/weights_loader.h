@@ -17,8 +17,8 @@ using LoadProgress = absl::FunctionRef<void(int layers_loaded, int layers)>;
 /// Loads and packs a router's weights. Storage: fp8 stays fp8; otherwise bf16 under compute type
 /// bf16; under f32, bf16 stays bf16 (widening is exact) and the rest becomes f32. Norms, gate and
 /// correction bias are never rounded.
-/// Errors: those of model::WeightMap; DataLoss naming a norm, gate or bias with a non-finite
-/// element; ResourceExhausted.
+/// Errors: those of model::WeightMap; DataLoss naming the place of an element that is not finite;
+/// ResourceExhausted.
 absl::StatusOr<DenseWeights> LoadDenseWeights(const model::Checkpoint& checkpoint,
                                               base::DType compute_dtype, base::ComputePool& pool,
                                               LoadProgress progress);
