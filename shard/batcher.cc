@@ -88,18 +88,22 @@ Batcher::Selection Batcher::Next(absl::Duration now) {
   selection.batch = TakeBatch(prefill ? prefill_ : decode_);
   const std::uint64_t rows = selection.batch.rows;
   if (prefill) {
-    prefill_credit_rows_ -= std::min(prefill_credit_rows_, rows);
+    prefill_credit_ -= std::min(prefill_credit_, PrefillPrice(rows));
   } else if (contended) {
-    const std::uint64_t share = options_.prefill_share_percent;
-    prefill_credit_rows_ += rows * share / (100 - share);
+    prefill_credit_ += rows * options_.prefill_share_percent;
   }
-  if (prefill_.ring.empty()) prefill_credit_rows_ = 0;  // what is not wanted is not saved up
+  if (prefill_.ring.empty()) prefill_credit_ = 0;  // what is not wanted is not saved up
   return selection;
 }
 
 bool Batcher::PrefillGoesFirst() const {
   if (prefill_.ring.empty()) return false;
-  return decode_.ring.empty() || prefill_credit_rows_ >= prefill_.ring.front().works.front().rows();
+  return decode_.ring.empty() ||
+         prefill_credit_ >= PrefillPrice(prefill_.ring.front().works.front().rows());
+}
+
+std::uint64_t Batcher::PrefillPrice(std::uint64_t rows) const {
+  return rows * (100 - options_.prefill_share_percent);
 }
 
 void Batcher::GiveTurn(LaneQueue& lane) {

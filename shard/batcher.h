@@ -44,6 +44,7 @@ class Batcher {
     /// Rows a router may have computed per turn: one prefill dispatch of usual size.
     std::uint32_t quantum_rows = 256;
     /// Of every 100 rows computed while both lanes wait, prefill gets at least this many.
+    /// Below 100.
     std::uint32_t prefill_share_percent = 25;
   };
 
@@ -96,6 +97,9 @@ class Batcher {
   /// Turns the ring until the front may compute its first work. Requires: the lane is not empty.
   void GiveTurn(LaneQueue& lane);
   bool PrefillGoesFirst() const;
+  /// Credit that computing `rows` prefill rows takes: with share s, s of 100 rows are prefill when
+  /// each decode row earns s and each prefill row costs 100 - s.
+  std::uint64_t PrefillPrice(std::uint64_t rows) const;
   Batch TakeBatch(LaneQueue& lane);
   void TakeLayer(RouterQueue& queue, base::LayerId layer, Batch& batch);
 
@@ -104,8 +108,8 @@ class Batcher {
   LaneQueue prefill_;
   absl::flat_hash_map<std::string, std::uint64_t> bytes_of_router_;
   std::size_t works_waiting_ = 0;
-  /// Rows prefill is owed for decode rows computed while it waited.
-  std::uint64_t prefill_credit_rows_ = 0;
+  /// What prefill has earned while it waited: its percentage of each decode row computed.
+  std::uint64_t prefill_credit_ = 0;
 };
 
 }  // namespace moesaic::shard
