@@ -1,7 +1,11 @@
 #include "router/engine/weights_loader.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "tests/unit/router/router_harness.h"
@@ -59,6 +63,41 @@ TEST(WeightsLoaderTest, LoadsWhatEveryTokenNeedsAndReportsEachLayer) {
   EXPECT_EQ(mla.kv_b.view.dtype, DType::kF8E4M3);
   EXPECT_NE(mla.kv_b_scales.view.data, nullptr);
   EXPECT_GT(weights->bytes, weights->lm_head.bytes());
+}
+
+/// Copies a golden checkpoint and overwrites the first element of a bf16 tensor with NaN.
+std::string CheckpointWithNan(const std::string& tensor) {
+  namespace fs = std::filesystem;
+  const fs::path target = fs::path(::testing::TempDir()) / ("moesaic_nan_" + tensor);
+  fs::remove_all(target);
+  fs::create_directories(target);
+  for (const auto& file : fs::directory_iterator(GoldenCheckpointDir("olmoe"))) {
+    const fs::path copy = target / file.path().filename();
+    fs::copy_file(file.path(), copy);
+    fs::permissions(copy, fs::perms::owner_write, fs::perm_options::add);
+    if (!file.path().filename().string().starts_with("model-")) continue;
+    const auto opened = model::SafetensorsFile::Open(copy);
+    const model::TensorInfo* info = opened.ok() ? opened->Find(tensor) : nullptr;
+    if (info == nullptr) continue;
+    std::fstream bytes(copy, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(static_cast<std::streamoff>(8 + opened->header().size() + info->begin));
+    bytes.write("\xC0\x7F", 2);
+  }
+  return target;
+}
+
+TEST(WeightsLoaderTest, NamesThePlaceOfAWeightThatIsNotFinite) {
+  base::ComputePool pool(1);
+  for (const char* tensor : {"model.layers.1.self_attn.o_proj.weight",
+                             "model.layers.1.input_layernorm.weight", "lm_head.weight"}) {
+    SCOPED_TRACE(tensor);
+    auto checkpoint = model::Checkpoint::Open(CheckpointWithNan(tensor));
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    const auto weights = LoadDenseWeights(**checkpoint, DType::kF32, pool, [](int, int) {});
+    EXPECT_EQ(weights.status().code(), absl::StatusCode::kDataLoss) << weights.status();
+    EXPECT_THAT(std::string(weights.status().message()),
+                ::testing::ContainsRegex("layer 1: (attention|input_layernorm)|the head"));
+  }
 }
 
 TEST(WeightsLoaderTest, RefusesAnotherComputeType) {
