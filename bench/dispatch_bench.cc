@@ -2,6 +2,7 @@
 // the method of the design's "dispatch floor": interleaved rounds in one run, medians, the real
 // client, parser, gather and reply writer, and no expert behind them. Exit code 1 when a goal is
 // missed. --quick takes less than 40 s.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -9,15 +10,17 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
-#include <memory>
+#include <string>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "bench/dispatch_peers.h"
 #include "bench/raw_tcp_echo.h"
+#include "rpc/process_setup.h"
 
 namespace moesaic::bench {
 namespace {
@@ -65,27 +68,103 @@ class ChildServer {
   int port_ = 0;
 };
 
+/// naive_dispatch_peer, which stands beside this program, as a child: lines in, lines out.
+class NaivePeer {
+ public:
+  NaivePeer(const std::string& program, std::vector<std::string> arguments) {
+    int to_child[2];
+    int from_child[2];
+    MOESAIC_CHECK(pipe2(to_child, O_CLOEXEC) == 0 && pipe2(from_child, O_CLOEXEC) == 0);
+    pid_ = fork();
+    MOESAIC_CHECK(pid_ >= 0);
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      dup2(to_child[0], STDIN_FILENO);
+      dup2(from_child[1], STDOUT_FILENO);
+      unsetenv("GRPC_POLL_STRATEGY");  // ours; the naive way takes the default
+      std::vector<char*> argv = {const_cast<char*>(program.c_str())};
+      for (std::string& argument : arguments) argv.push_back(argument.data());
+      argv.push_back(nullptr);
+      execv(program.c_str(), argv.data());
+      std::perror(program.c_str());
+      _exit(127);
+    }
+    close(to_child[0]);
+    close(from_child[1]);
+    in_ = fdopen(to_child[1], "w");
+    out_ = fdopen(from_child[0], "r");
+  }
+  ~NaivePeer() {
+    std::fclose(in_);
+    std::fclose(out_);
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  NaivePeer(const NaivePeer&) = delete;
+  NaivePeer& operator=(const NaivePeer&) = delete;
+
+  double ReadNumber() {
+    double value = 0;
+    MOESAIC_CHECK(std::fscanf(out_, "%lf", &value) == 1);
+    return value;
+  }
+  /// The client's median over `count` round trips, in microseconds.
+  double Measure(int tokens, int count) {
+    std::fprintf(in_, "%d %d\n", tokens, count);
+    std::fflush(in_);
+    return ReadNumber();
+  }
+
+ private:
+  pid_t pid_ = 0;
+  FILE* in_ = nullptr;
+  FILE* out_ = nullptr;
+};
+
 double Median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
   return values[values.size() / 2];
 }
 
-/// Median over `count` calls, in microseconds.
-double MedianMicros(int count, const std::function<void()>& round_trip) {
-  std::vector<double> times(count);
-  for (double& time : times) {
-    const std::int64_t begin = Nanoseconds();
-    round_trip();
-    time = static_cast<double>(Nanoseconds() - begin);
+/// Round trips between two looks at the clock.
+constexpr int kBatch = 50;
+/// No single measurement takes longer, however busy the machine is.
+constexpr std::int64_t kMaxNanoseconds = 250'000'000;
+
+/// Median in microseconds over about `count` round trips; `run_batch` appends the nanoseconds of
+/// kBatch of them.
+double MedianMicros(int count, const std::function<void(std::vector<double>&)>& run_batch) {
+  std::vector<double> times;
+  const std::int64_t begin = Nanoseconds();
+  while (static_cast<int>(times.size()) < count && Nanoseconds() - begin < kMaxNanoseconds) {
+    run_batch(times);
   }
   return Median(times) / 1e3;
 }
 
-/// Per second, over one measurement of `count` round trips.
-double Rate(int count, const std::function<void()>& run) {
+double MedianMicrosOf(int count, const std::function<void()>& round_trip) {
+  return MedianMicros(count, [&round_trip](std::vector<double>& times) {
+    for (int i = 0; i < kBatch; ++i) {
+      const std::int64_t begin = Nanoseconds();
+      round_trip();
+      times.push_back(static_cast<double>(Nanoseconds() - begin));
+    }
+  });
+}
+
+double MedianMicrosOf(int count, DispatchLoop& loop, int tokens) {
+  return MedianMicros(count, [&loop, tokens](std::vector<double>& times) {
+    const std::vector<double> batch = loop.Run(tokens, kBatch, 1);
+    times.insert(times.end(), batch.begin(), batch.end());
+  });
+}
+
+/// Round trips per second over about `count` of them; `run_batch` does kBatch.
+double Rate(int count, const std::function<void()>& run_batch) {
   const std::int64_t begin = Nanoseconds();
-  run();
-  return count * 1e9 / static_cast<double>(Nanoseconds() - begin);
+  int done = 0;
+  for (; done < count && Nanoseconds() - begin < kMaxNanoseconds; done += kBatch) run_batch();
+  return done * 1e9 / static_cast<double>(Nanoseconds() - begin);
 }
 
 /// How much is measured.
@@ -99,7 +178,7 @@ struct Peers {
   const ChildServer& raw;
   DispatchLoop& ours;
   DispatchLoop& hand_off;
-  NaiveClient& naive;
+  NaivePeer& naive;
 };
 
 /// Medians over the rounds, in microseconds.
@@ -115,12 +194,10 @@ Latencies MeasureLatencies(int tokens, const Effort& effort, const Peers& peers)
   RawEchoClient raw_client(peers.raw.port(), RowBytes(tokens));
   // Round 0 warms everything up and is not counted.
   for (int round = 0; round <= effort.rounds; ++round) {
-    const double raw_us = MedianMicros(effort.round_trips, [&] { raw_client.RoundTrip(); });
-    const double ours_us = Median(peers.ours.Run(tokens, effort.round_trips, 1)) / 1e3;
-    const double hand_off_us =
-        Median(peers.hand_off.Run(tokens, effort.naive_round_trips, 1)) / 1e3;
-    const double naive_us =
-        MedianMicros(effort.naive_round_trips, [&] { peers.naive.RoundTrip(tokens); });
+    const double raw_us = MedianMicrosOf(effort.round_trips, [&] { raw_client.RoundTrip(); });
+    const double ours_us = MedianMicrosOf(effort.round_trips, peers.ours, tokens);
+    const double hand_off_us = MedianMicrosOf(effort.naive_round_trips, peers.hand_off, tokens);
+    const double naive_us = peers.naive.Measure(tokens, effort.naive_round_trips);
     if (round == 0) continue;
     raw.push_back(raw_us);
     ours.push_back(ours_us);
@@ -137,8 +214,8 @@ double MeasurePipelinedShare(int tokens, const Effort& effort, const Peers& peer
   const int count = 2 * effort.round_trips;
   double ours_rate = 0;
   for (int round = 0; round <= effort.rounds; ++round) {
-    const double raw = Rate(count, [&] { raw_client.Pipeline(count, 2); });
-    ours_rate = Rate(count, [&] { peers.ours.Run(tokens, count, 2); });
+    const double raw = Rate(count, [&] { raw_client.Pipeline(kBatch, 2); });
+    ours_rate = Rate(count, [&] { peers.ours.Run(tokens, kBatch, 2); });
     if (round > 0) shares.push_back(ours_rate / raw);
   }
   const double share = Median(shares);
@@ -154,7 +231,7 @@ bool Meets(const char* what, double value, const char* relation, double goal) {
   return met;
 }
 
-int Run(bool quick) {
+int Run(bool quick, const std::string& naive_program) {
   // Children first: gRPC must not have started threads before a fork.
   int raw_port = 0;
   const ChildServer raw([&raw_port](int port_pipe, int) {
@@ -164,10 +241,11 @@ int Run(bool quick) {
   });
   const ChildServer shard([](int port, int stop) { ServeDispatch(port, stop, false); });
   const ChildServer pooled([](int port, int stop) { ServeDispatch(port, stop, true); });
-  const ChildServer naive_server([](int port, int stop) { ServeNaive(port, stop); });
+  NaivePeer naive_server(naive_program, {"serve"});
+  const auto naive_port = static_cast<int>(naive_server.ReadNumber());
+  NaivePeer naive(naive_program, {"measure", std::to_string(naive_port)});
   DispatchLoop ours(shard.port());
   DispatchLoop hand_off(pooled.port());
-  NaiveClient naive(naive_server.port());
   const Peers peers{raw, ours, hand_off, naive};
   const Effort effort = quick ? Effort{9, 1000, 200} : Effort{25, 4000, 800};
 
@@ -193,8 +271,8 @@ int Run(bool quick) {
 }  // namespace moesaic::bench
 
 int main(int argc, char** argv) {
-  // Debian's Abseil looks for lock cycles by default: 12-17 % of all instructions here.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  moesaic::rpc::PrepareProcess();
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   bool quick = false;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--quick") == 0) {
@@ -204,5 +282,6 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  return moesaic::bench::Run(quick);
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  return moesaic::bench::Run(quick, self + "/naive_dispatch_peer");
 }

@@ -4,15 +4,12 @@
 
 #include <chrono>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/compute_pool.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/server.h"
-#include "grpcpp/server_builder.h"
-#include "rpc/credentials.h"
 #include "rpc/dispatch_server.h"
 #include "rpc/server_factory.h"
 
@@ -66,17 +63,6 @@ class NullShard final : public rpc::DispatchHandler {
   std::optional<base::ComputePool> compute_;
 };
 
-class NaiveService final : public NaiveDispatch::Service {
- public:
-  grpc::Status Dispatch(grpc::ServerContext*, const v1::DispatchRequest* request,
-                        v1::DispatchReply* reply) override {
-    reply->set_dispatch_id(request->dispatch_id());
-    reply->set_code(v1::DISPATCH_CODE_OK);
-    reply->set_rows(request->rows());
-    return grpc::Status::OK;
-  }
-};
-
 void TellPort(int port_pipe, int port) {
   MOESAIC_CHECK(write(port_pipe, &port, sizeof port) == sizeof port);
 }
@@ -101,18 +87,6 @@ void ServeDispatch(int port_pipe, int stop_pipe, bool hand_off) {
   auto server = rpc::StartServer({.dispatch = &shard.server()});
   MOESAIC_CHECK(server.ok());
   TellPort(port_pipe, (*server)->port());
-  WaitForEnd(stop_pipe);
-}
-
-void ServeNaive(int port_pipe, int stop_pipe) {
-  NaiveService service;
-  grpc::ServerBuilder builder;
-  int port = 0;
-  const auto credentials = rpc::MakeServerCredentials({}, "127.0.0.1:0", false, nullptr);
-  builder.AddListeningPort("127.0.0.1:0", *credentials, &port);
-  builder.RegisterService(&service);
-  const auto server = builder.BuildAndStart();
-  TellPort(port_pipe, port);
   WaitForEnd(stop_pipe);
 }
 
@@ -179,21 +153,6 @@ void DispatchLoop::OnReply(rpc::DispatchReply reply) {
     --to_send_;
     SendOne();
   }
-}
-
-NaiveClient::NaiveClient(int port) : rows_(RowBytes(16), 'x') {
-  stub_ = NaiveDispatch::NewStub(
-      grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), *rpc::MakeChannelCredentials({})));
-}
-
-void NaiveClient::RoundTrip(int tokens) {
-  grpc::ClientContext context;
-  v1::DispatchRequest request;
-  request.set_row_count(static_cast<std::uint32_t>(tokens));
-  request.set_rows(rows_.data(), RowBytes(tokens));
-  v1::DispatchReply reply;
-  MOESAIC_CHECK(stub_->Dispatch(&context, request, &reply).ok());
-  MOESAIC_CHECK(reply.rows().size() == RowBytes(tokens));
 }
 
 }  // namespace moesaic::bench

@@ -2,11 +2,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/mutex.h"
-#include "bench/naive_dispatch.grpc.pb.h"
 #include "rpc/buffer_pool.h"
 #include "rpc/completion_queue.h"
 #include "rpc/dispatch_client.h"
@@ -22,9 +20,6 @@ constexpr std::size_t RowBytes(int tokens) { return std::size_t{2} * kHidden * t
 /// written to `port_pipe`. With `hand_off`, answers from a compute pool instead of the polling
 /// thread. Returns when its parent closes the pipe at `stop_pipe`.
 void ServeDispatch(int port_pipe, int stop_pipe, bool hand_off);
-
-/// Serves the naive way: a synchronous unary method with gRPC's defaults. Pipes as above.
-void ServeNaive(int port_pipe, int stop_pipe);
 
 /// The real client of the Dispatch stream, driven in a closed loop from its polling thread.
 class DispatchLoop final : public rpc::DispatchClientHandler {
@@ -60,18 +55,6 @@ class DispatchLoop final : public rpc::DispatchClientHandler {
   base::CondVar changed_;
   bool connected_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-/// The generated stub with default arguments.
-class NaiveClient {
- public:
-  explicit NaiveClient(int port);
-  /// One round trip.
-  void RoundTrip(int tokens);
-
- private:
-  std::unique_ptr<NaiveDispatch::Stub> stub_;
-  const std::string rows_;
 };
 
 /// Monotonic nanoseconds.

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "rpc/process_setup.h"
 
 namespace moesaic::services {
 namespace {
@@ -70,8 +70,7 @@ int RunServer(const std::string& name, CLI::App& app, const ProcessFlags& flags,
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  // Debian's Abseil is built with lock-cycle detection, which costs gRPC 12-17 % of its work.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  rpc::PrepareProcess();
   base::SetLogLevel(flags.log_level == "debug"     ? base::LogLevel::kDebug
                     : flags.log_level == "warning" ? base::LogLevel::kWarning
                     : flags.log_level == "error"   ? base::LogLevel::kError

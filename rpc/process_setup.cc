@@ -1,0 +1,14 @@
+#include "rpc/process_setup.h"
+
+#include <cstdlib>
+
+#include "absl/synchronization/mutex.h"
+
+namespace moesaic::rpc {
+
+void PrepareProcess() {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  setenv("GRPC_POLL_STRATEGY", "poll", /*overwrite=*/0);
+}
+
+}  // namespace moesaic::rpc
