@@ -1,5 +1,6 @@
 # What a user or a preset may switch. Every option has one meaning and one default.
 option(MOESAIC_WERROR "Treat warnings as errors (on in every preset but release)" OFF)
+option(MOESAIC_BUILD_TESTS "Build the tests" ON)
 option(MOESAIC_BUILD_BENCH "Build the benchmarks in bench/" ON)
 option(MOESAIC_ENABLE_CUDA "Build the CUDA backend if nvcc is found" OFF)
 set(MOESAIC_SANITIZER "" CACHE STRING "Empty, 'address' (with undefined) or 'thread'")

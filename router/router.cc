@@ -4,18 +4,14 @@
 
 #include <algorithm>
 #include <random>
+#include <tuple>
 #include <utility>
-#include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/compute_pool.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/loop.h"
-#include "base/memory.h"
 #include "base/status_macros.h"
 #include "kernels/contract.h"
 #include "model/chat_template.h"
@@ -28,18 +24,13 @@
 #include "placement/view/placement_watcher.h"
 #include "router/api/api_server.h"
 #include "router/dispatch/expert_dispatcher.h"
-#include "router/engine/engine.h"
-#include "router/engine/weights_loader.h"
+#include "router/router_core.h"
 #include "router/router_metrics.h"
-#include "router/scheduler/scheduler.h"
 #include "rpc/channel_factory.h"
 #include "rpc/server_factory.h"
 
 namespace moesaic::router {
 namespace {
-
-/// Tasks other threads may have waiting on the scheduler's loop; one per request is the rule.
-constexpr std::size_t kMaxLoopTasks = 1 << 16;
 
 rpc::WireDtype ToWire(base::DType dtype) {
   switch (dtype) {
@@ -76,8 +67,7 @@ class Router::Impl {
   absl::Status Build() {
     MOESAIC_RETURN_IF_ERROR(OpenModel());
     MOESAIC_RETURN_IF_ERROR(FollowPlacement());
-    MOESAIC_RETURN_IF_ERROR(BuildEngine());
-    MOESAIC_RETURN_IF_ERROR(BuildScheduler());
+    MOESAIC_RETURN_IF_ERROR(BuildCore());
     return Serve();
   }
 
@@ -85,14 +75,15 @@ class Router::Impl {
     if (stopped_) return;
     stopped_ = true;
     const absl::Duration until = clock_.Monotonic() + grace;
-    if (scheduler_ != nullptr) scheduler_->StartDrain();
+    if (core_ != nullptr) core_->scheduler().StartDrain();
     if (api_ != nullptr) api_->Shutdown(grace);
     if (grpc_server_ != nullptr) {
       grpc_server_->Shutdown(std::max(absl::ZeroDuration(), until - clock_.Monotonic()));
     }
     watcher_.reset();
-    loop_.Stop();
-    dispatcher_.reset();  // ends the expert calls that the engine waits for
+    if (core_ != nullptr) core_->Stop();
+    dispatcher_.reset();  // ends the expert calls that the engine still waits for
+    core_.reset();
   }
 
   const std::string& http_address() const { return http_address_; }
@@ -101,16 +92,12 @@ class Router::Impl {
  private:
   absl::Status OpenModel();
   absl::Status FollowPlacement();
-  absl::Status BuildEngine();
-  absl::Status BuildScheduler();
+  absl::Status BuildCore();
   absl::Status Serve();
-  absl::StatusOr<std::uint64_t> KvCacheBytes() const;
-  int MaxModelLen() const;
 
   const RouterOptions options_;
   const base::Clock& clock_;
   base::ComputePool pool_;
-  base::Loop loop_{kMaxLoopTasks};
   monitoring::Registry metrics_;
   std::unique_ptr<model::Checkpoint> checkpoint_;
   std::unique_ptr<model::Tokenizer> tokenizer_;
@@ -119,8 +106,7 @@ class Router::Impl {
   std::unique_ptr<ExpertDispatcher> dispatcher_;
   placement::PlacementHolder placement_;
   std::unique_ptr<placement::PlacementWatcher> watcher_;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<RouterCore> core_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<rpc::ServerHandle> grpc_server_;
   std::string http_address_;
@@ -174,62 +160,24 @@ absl::Status Router::Impl::FollowPlacement() {
   return absl::OkStatus();
 }
 
-absl::Status Router::Impl::BuildEngine() {
-  MOESAIC_ASSIGN_OR_RETURN(
-      DenseWeights weights,
-      LoadDenseWeights(*checkpoint_, options_.compute_dtype, pool_, [](int loaded, int layers) {
-        base::LogInfo("dense weights of ", loaded, " of ", layers, " layers loaded");
-      }));
-  EngineOptions options;
+absl::Status Router::Impl::BuildCore() {
+  RouterCoreOptions options;
   options.compute_dtype = options_.compute_dtype;
-  options.max_step_tokens = options_.max_step_tokens;
-  options.max_num_seqs = options_.max_num_seqs;
-  options.max_model_len = MaxModelLen();
-  options.block_tokens = options_.kv_block_tokens;
-  MOESAIC_ASSIGN_OR_RETURN(options.kv_cache_bytes, KvCacheBytes());
-  MOESAIC_ASSIGN_OR_RETURN(engine_, Engine::Create(checkpoint_->config(), std::move(weights),
-                                                   std::move(options), pool_, loop_, *dispatcher_));
-  base::LogInfo("KV cache of ", std::int64_t{engine_->kv_blocks()} * options_.kv_block_tokens,
-                " tokens in blocks of ", options_.kv_block_tokens);
-  return absl::OkStatus();
-}
-
-int Router::Impl::MaxModelLen() const {
-  const std::int64_t limit = checkpoint_->config().max_position;
-  return static_cast<int>(
-      options_.max_model_len > 0 ? std::min<std::int64_t>(limit, options_.max_model_len) : limit);
-}
-
-/// What was asked for; else half of what is left, but never more than all sequences can fill.
-absl::StatusOr<std::uint64_t> Router::Impl::KvCacheBytes() const {
-  if (options_.kv_cache_bytes > 0) return options_.kv_cache_bytes;
-  MOESAIC_ASSIGN_OR_RETURN(const std::uint64_t available, base::AvailableMemoryBytes());
-  const std::uint64_t per_sequence =
-      KvBytesPerToken(checkpoint_->config(), options_.compute_dtype) *
-      BlocksFor(MaxModelLen(), options_.kv_block_tokens) * options_.kv_block_tokens;
-  return std::min(available / 2, per_sequence * options_.max_num_seqs);
-}
-
-absl::Status Router::Impl::BuildScheduler() {
-  const model::ModelConfig& config = checkpoint_->config();
-  SchedulerOptions options;
-  options.bounds.limits.max_model_len = MaxModelLen();
-  options.bounds.limits.vocab_size = config.vocab_size;
-  options.bounds.moe_layers = static_cast<int>(config.moe_layers.size());
-  options.bounds.top_k = config.gating.top_k;
-  options.bounds.num_experts = config.num_experts;
-  options.kv_blocks = engine_->kv_blocks();
-  options.block_tokens = options_.kv_block_tokens;
+  options.kv_cache_bytes = options_.kv_cache_bytes;
+  options.kv_block_tokens = options_.kv_block_tokens;
+  options.max_model_len = options_.max_model_len;
   options.max_num_seqs = options_.max_num_seqs;
   options.max_step_tokens = options_.max_step_tokens;
   options.max_queue = options_.max_queue;
   options.micro_batches = options_.micro_batches;
-  for (const std::int64_t id : checkpoint_->eos_token_ids()) {
-    options.eos_token_ids.push_back(static_cast<std::int32_t>(id));
-  }
-  MOESAIC_ASSIGN_OR_RETURN(scheduler_,
-                           Scheduler::Create(std::move(options), *engine_, loop_, clock_));
-  ExportRouterMetrics(metrics_, *scheduler_, engine_->kv_blocks(), *dispatcher_);
+  MOESAIC_ASSIGN_OR_RETURN(core_, RouterCore::Create(
+                                      *checkpoint_, std::move(options), pool_, *dispatcher_,
+                                      [](int loaded, int layers) {
+                                        base::LogInfo("dense weights of ", loaded, " of ", layers,
+                                                      " layers loaded");
+                                      },
+                                      clock_));
+  ExportRouterMetrics(metrics_, core_->scheduler(), *dispatcher_);
   return absl::OkStatus();
 }
 
@@ -245,12 +193,12 @@ absl::Status Router::Impl::Serve() {
   api.enable_return_routed_experts = options_.enable_return_routed_experts;
   api.enable_replay_routed_experts = options_.enable_replay_routed_experts;
   api.moe_layers = static_cast<int>(checkpoint_->config().moe_layers.size());
-  api.experts_per_token = checkpoint_->config().gating.top_k;
+  api.experts_per_token = checkpoint_->config().moe.gating.top_k;
   api.front_end_threads = options_.front_end_threads;
   api.default_timeout = options_.request_timeout;
   api.max_timeout = std::max(api.max_timeout, options_.request_timeout);
   MOESAIC_ASSIGN_OR_RETURN(
-      api_, ApiServer::Build(std::move(api), {*scheduler_, *tokenizer_, chat_template_.get(),
+      api_, ApiServer::Build(std::move(api), {core_->scheduler(), *tokenizer_, chat_template_.get(),
                                               checkpoint_->generation_config(), metrics_, clock_}));
   http_address_ = absl::StrCat(http_address.first, ":", api_->port());
 

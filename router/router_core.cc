@@ -1,11 +1,11 @@
 #include "router/router_core.h"
 
-#include <fstream>
+#include <algorithm>
 #include <limits>
-#include <string>
 #include <utility>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/status_macros.h"
 
 namespace moesaic::router {
@@ -15,17 +15,16 @@ namespace {
 /// longer, so this only has to cover a burst.
 constexpr std::size_t kLoopQueue = 4096;
 
-/// Memory that the kernel could give to us without swapping.
-absl::StatusOr<std::uint64_t> AvailableMemoryBytes() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key;
-  std::uint64_t kib = 0;
-  std::string unit;
-  while (meminfo >> key >> kib && std::getline(meminfo, unit)) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return absl::FailedPreconditionError(
-      "/proc/meminfo does not say how much memory is available: set kv_cache_bytes");
+/// What was asked for; else half of what is left, but never more than all sequences can fill.
+absl::StatusOr<std::uint64_t> ResolveKvCacheBytes(const RouterCoreOptions& options,
+                                                  const model::ModelConfig& config) {
+  if (options.kv_cache_bytes > 0) return options.kv_cache_bytes;
+  MOESAIC_ASSIGN_OR_RETURN(const std::uint64_t available, base::AvailableMemoryBytes());
+  const std::uint64_t tokens_per_sequence =
+      BlocksFor(options.max_model_len, options.kv_block_tokens) * options.kv_block_tokens;
+  const std::uint64_t useful =
+      KvBytesPerToken(config, options.compute_dtype) * tokens_per_sequence * options.max_num_seqs;
+  return std::min(available / 2, useful);
 }
 
 absl::StatusOr<int> ResolveMaxModelLen(int wanted, const model::ModelConfig& config) {
@@ -83,10 +82,7 @@ absl::StatusOr<std::unique_ptr<RouterCore>> RouterCore::Create(
                            ResolveMaxModelLen(options.max_model_len, config));
   MOESAIC_ASSIGN_OR_RETURN(DenseWeights weights,
                            LoadDenseWeights(checkpoint, options.compute_dtype, pool, progress));
-  if (options.kv_cache_bytes == 0) {
-    MOESAIC_ASSIGN_OR_RETURN(const std::uint64_t available, AvailableMemoryBytes());
-    options.kv_cache_bytes = available / 2;
-  }
+  MOESAIC_ASSIGN_OR_RETURN(options.kv_cache_bytes, ResolveKvCacheBytes(options, config));
   LogCapacity(
       weights, config, options,
       KvBlocksFor(config, options.compute_dtype, options.kv_block_tokens, options.kv_cache_bytes));

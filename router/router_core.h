@@ -18,7 +18,7 @@ namespace moesaic::router {
 
 struct RouterCoreOptions {
   base::DType compute_dtype = base::DType::kBF16;
-  /// Memory of the KV cache; 0 = half of what the machine has left after the weights are loaded.
+  /// Memory of the KV cache; 0 = half of what is left after the weights are loaded.
   std::uint64_t kv_cache_bytes = 0;
   int kv_block_tokens = 16;
   int max_model_len = 0;  ///< Prompt + generated tokens; 0 = the checkpoint's limit.
@@ -44,6 +44,8 @@ class RouterCore {
   ~RouterCore();
 
   Scheduler& scheduler() { return *scheduler_; }
+  /// Ends the loop: from here on no step begins and the backend gets no call. Idempotent.
+  void Stop() { loop_.Stop(); }
 
  private:
   RouterCore();

@@ -14,9 +14,9 @@ void Raise(monitoring::Counter counter, std::uint64_t total) {
   counter.Increment(std::max(0.0, static_cast<double>(total) - counter.Value()));
 }
 
-void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler,
-                      std::int32_t kv_blocks) {
+void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler) {
   const Scheduler::Stats stats = scheduler.stats();
+  const std::int32_t kv_blocks = scheduler.kv_blocks();
   registry.Get(metrics::kQueueLength).Set(stats.waiting);
   registry.Get(metrics::kRunningGenerations).Set(stats.running);
   registry.Get(metrics::kKvCacheUsageRatio)
@@ -37,9 +37,9 @@ void RefreshDispatcher(monitoring::Registry& registry, const ExpertDispatcher& d
 }  // namespace
 
 void ExportRouterMetrics(monitoring::Registry& registry, const Scheduler& scheduler,
-                         std::int32_t kv_blocks, const ExpertDispatcher& dispatcher) {
-  registry.OnScrape([&registry, &scheduler, kv_blocks, &dispatcher] {
-    RefreshScheduler(registry, scheduler, kv_blocks);
+                         const ExpertDispatcher& dispatcher) {
+  registry.OnScrape([&registry, &scheduler, &dispatcher] {
+    RefreshScheduler(registry, scheduler);
     RefreshDispatcher(registry, dispatcher);
   });
 }

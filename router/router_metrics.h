@@ -11,6 +11,6 @@ namespace moesaic::router {
 /// Makes every scrape of `metrics` show what scheduler and dispatcher have counted. All three must
 /// outlive the last scrape.
 void ExportRouterMetrics(monitoring::Registry& metrics, const Scheduler& scheduler,
-                         std::int32_t kv_blocks, const ExpertDispatcher& dispatcher);
+                         const ExpertDispatcher& dispatcher);
 
 }  // namespace moesaic::router

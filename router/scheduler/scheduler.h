@@ -63,6 +63,7 @@ class Scheduler final : public Generator {
     std::uint64_t step_tokens = 0;  ///< Positions computed, repeated ones counted.
   };
   Stats stats() const;
+  std::int32_t kv_blocks() const { return options_.kv_blocks; }
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
