@@ -52,11 +52,11 @@ class StreamSession final : public grpc::ServerBidiReactor<Request, Response> {
     {
       base::MutexLock lock(mutex_);
       if (ending_) return;
-      ending_ = std::move(status);
+      ending_ = status;
       next_.reset();
       if (writing_) return;
     }
-    this->Finish(*ending_);
+    this->Finish(std::move(status));
   }
 
  private:
@@ -72,16 +72,16 @@ class StreamSession final : public grpc::ServerBidiReactor<Request, Response> {
   }
 
   void OnWriteDone(bool ok) override {
-    bool finish = false;
+    std::optional<grpc::Status> ending;
     {
       base::MutexLock lock(mutex_);
       if (!ok && !ending_) ending_ = grpc::Status::CANCELLED;
-      finish = ending_.has_value();
-      writing_ = !finish && next_.has_value();
+      ending = ending_;
+      writing_ = !ending && next_.has_value();
       if (writing_) current_ = *std::exchange(next_, std::nullopt);
-      if (!finish && !writing_) return;
+      if (!ending && !writing_) return;
     }
-    if (finish) return this->Finish(*ending_);
+    if (ending) return this->Finish(*std::move(ending));
     this->StartWrite(&current_);
   }
 
@@ -101,7 +101,7 @@ class StreamSession final : public grpc::ServerBidiReactor<Request, Response> {
   base::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<Response> next_ ABSL_GUARDED_BY(mutex_);
-  std::optional<grpc::Status> ending_ ABSL_GUARDED_BY(mutex_);  // constant once set
+  std::optional<grpc::Status> ending_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace moesaic::placement

@@ -351,9 +351,8 @@ TEST(Shard, ComesBackWithTheUnitsItRemembers) {
     Client client(shard->address());
     ASSERT_TRUE(client.Load({Units(1, {2}), Units(3, {0, 1})}, /*term=*/9).ok());
   }
-  const auto shard = Start(options);
+  auto shard = Start(options);
   Client client(shard->address());
-  // A load waits for the one that restores, which was queued before.
   v1::DescribeResponse described = client.Describe();
   while (described.units_size() < 2 || described.units(1).units_size() < 2) {
     described = client.Describe();
@@ -362,6 +361,7 @@ TEST(Shard, ComesBackWithTheUnitsItRemembers) {
   EXPECT_THAT(described.units(0).units(), ElementsAre(2));
   EXPECT_THAT(described.units(1).units(), ElementsAre(0, 1));
   EXPECT_EQ(described.epoch().term(), 9u);
+  shard.reset();
   std::filesystem::remove_all(folder);
 }
 
