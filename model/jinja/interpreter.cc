@@ -64,12 +64,12 @@ absl::StatusOr<Interpreter::Flow> Interpreter::RunBody(const Body& body, const S
 absl::StatusOr<Interpreter::Flow> Interpreter::RunStatement(const Statement& statement,
                                                             const ScopePtr& scope) {
   const Runtime::Level level(runtime_);
-  absl::Status allowed = level.ok();
-  if (allowed.ok()) allowed = runtime_.Step();
-  absl::StatusOr<Flow> flow = allowed;
-  if (allowed.ok()) {
-    flow = std::visit([&](const auto& node) { return Visit(node, scope); }, statement.node);
-  }
+  const auto run = [&]() -> absl::StatusOr<Flow> {
+    MOESAIC_RETURN_IF_ERROR(level.ok());
+    MOESAIC_RETURN_IF_ERROR(runtime_.Step());
+    return std::visit([&](const auto& node) { return Visit(node, scope); }, statement.node);
+  };
+  absl::StatusOr<Flow> flow = run();
   if (!flow.ok() && error_line_ == 0) error_line_ = statement.line;
   return flow;
 }
