@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "placement/describe_cluster.h"
 #include "rpc/status_map.h"
 
 namespace moesaic::placement {

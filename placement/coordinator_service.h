@@ -40,7 +40,4 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   std::atomic<SessionId> last_session_{0};
 };
 
-/// What DescribeCluster answers. On the coordinator's loop.
-v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator);
-
 }  // namespace moesaic::placement

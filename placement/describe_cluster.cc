@@ -1,7 +1,8 @@
+#include "placement/describe_cluster.h"
+
 #include <algorithm>
 #include <string>
-
-#include "placement/coordinator_service.h"
+#include <vector>
 
 namespace moesaic::placement {
 namespace {
