@@ -170,6 +170,8 @@ class ResponseReader {
   }
 
   absl::Status TakeEnd() {
+    // put_eof requires a begun answer.
+    if (!parser_.got_some()) return absl::UnavailableError("the server closed the connection");
     error_code error;
     parser_.put_eof(error);
     if (error) return Malformed(error);

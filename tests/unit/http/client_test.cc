@@ -1,6 +1,10 @@
 #include "http/client.h"
 
+#include <future>
+#include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -26,6 +30,10 @@ class ClientTest : public testing::Test {
       for (const char* event : {"one", "two", "[DONE]"}) exchange->Write(SseData(event));
       exchange->FinishStream();
     });
+    routes.Add("GET", "/base/hang-up", [this](const std::shared_ptr<Exchange>& exchange) {
+      kept_ = exchange;
+      received_.set_value();
+    });
     auto server = Server::Start({}, std::move(routes));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -37,6 +45,8 @@ class ClientTest : public testing::Test {
   }
 
   std::unique_ptr<Server> server_;
+  std::shared_ptr<Exchange> kept_;  // never answered
+  std::promise<void> received_;
 };
 
 TEST_F(ClientTest, PostsBelowThePrefix) {
@@ -84,6 +94,15 @@ TEST_F(ClientTest, AnswerThatIsNoStreamComesWhole) {
 TEST_F(ClientTest, AnswerIsBounded) {
   const auto response = MakeClient({.max_response_bytes = 10}).Post("/echo", "12345678901");
   EXPECT_EQ(response.status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ClientTest, ServerThatHangsUpWithoutAnAnswer) {
+  absl::StatusOr<Response> response = absl::UnknownError("not called");
+  std::thread client([&] { response = MakeClient().Get("/hang-up"); });
+  received_.get_future().wait();
+  server_->Shutdown(absl::ZeroDuration());
+  client.join();
+  EXPECT_EQ(response.status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(ClientTest, NobodyThere) {

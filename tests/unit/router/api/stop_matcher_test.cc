@@ -9,7 +9,8 @@ namespace moesaic::router {
 namespace {
 
 /// The text that comes out when `text` is fed in pieces of `piece` bytes.
-std::string Run(const std::vector<std::string>& stops, const std::string& text, std::size_t piece) {
+std::string Matched(const std::vector<std::string>& stops, const std::string& text,
+                    std::size_t piece) {
   StopMatcher matcher(stops);
   std::string out;
   for (std::size_t i = 0; i < text.size() && !matcher.matched(); i += piece) {
@@ -37,7 +38,7 @@ TEST(StopMatcherTest, ResultDoesNotDependOnTheCut) {
   };
   for (const auto& c : cases) {
     for (std::size_t piece = 1; piece <= c.text.size(); ++piece) {
-      EXPECT_EQ(Run(c.stops, c.text, piece), c.expected) << c.text << " by " << piece;
+      EXPECT_EQ(Matched(c.stops, c.text, piece), c.expected) << c.text << " by " << piece;
     }
   }
 }
