@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/compute_pool.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -247,6 +248,9 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Build(ShardOptions options,
   MOESAIC_ASSIGN_OR_RETURN(const rpc::WireDtype wire_dtype, ToWireDtype(options.wire_dtype));
   MOESAIC_ASSIGN_OR_RETURN(auto checkpoint, model::Checkpoint::Open(options.model_dir));
   MOESAIC_ASSIGN_OR_RETURN(placement::ModelIdentity identity, Identify(options, *checkpoint));
+  if (!options.state_dir.empty()) {
+    MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options.state_dir));
+  }
   auto pool = std::make_unique<base::ComputePool>(options.threads);
   MOESAIC_ASSIGN_OR_RETURN(auto store, ExpertStore::Create(*checkpoint,
                                                            {.unit_size = options.unit_size,

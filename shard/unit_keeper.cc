@@ -14,21 +14,24 @@ using placement::UnitKey;
 
 UnitKeeper::UnitKeeper(Options options, ExpertStore& store, const base::Clock& clock,
                        std::function<void()> changed)
-    : options_(std::move(options)), store_(store), clock_(clock), changed_(std::move(changed)) {}
+    : options_(std::move(options)),
+      store_(store),
+      clock_(clock),
+      changed_(std::move(changed)),
+      restored_(options_.state_path.empty()) {}
 
 void UnitKeeper::Restore() {
+  if (options_.state_path.empty()) return;
   absl::Status restored = absl::OkStatus();
-  if (!options_.state_path.empty()) {
-    auto remembered = LoadAssignment(options_.state_path, options_.model, store_.topology());
-    if (remembered.ok()) {
-      {
-        base::MutexLock lock(mutex_);
-        epoch_ = std::max(epoch_, remembered->epoch);
-      }
-      restored = store_.Load(remembered->units);
-    } else if (!absl::IsNotFound(remembered.status())) {
-      restored = remembered.status();
+  auto remembered = LoadAssignment(options_.state_path, options_.model, store_.topology());
+  if (remembered.ok()) {
+    {
+      base::MutexLock lock(mutex_);
+      epoch_ = std::max(epoch_, remembered->epoch);
     }
+    restored = store_.Load(remembered->units);
+  } else if (!absl::IsNotFound(remembered.status())) {
+    restored = remembered.status();
   }
   if (!restored.ok()) base::LogWarning("remembered assignment not used: ", restored.ToString());
   {

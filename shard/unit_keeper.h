@@ -61,7 +61,7 @@ class UnitKeeper {
   base::Mutex file_mutex_;  // taken alone; orders writes of the file
   mutable base::Mutex mutex_;
   base::PlacementEpoch epoch_ ABSL_GUARDED_BY(mutex_);
-  bool restored_ ABSL_GUARDED_BY(mutex_) = false;
+  bool restored_ ABSL_GUARDED_BY(mutex_);
   bool ready_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "kernels/expert_ffn.h"
 #include "placement/view/topology.h"
@@ -187,6 +188,29 @@ std::vector<float> Expected(std::vector<float> rows) {
   return y;
 }
 
+/// What grpc.health.v1 says of ExpertShard; its messages, a string and an enum, are spelled out
+/// here because the packaged gRPC does not ship their generated code.
+bool Serving(const std::string& address) {
+  const std::string service = "moesaic.v1.ExpertShard";
+  const std::string request = std::string("\x0a") + static_cast<char>(service.size()) + service;
+  grpc::GenericStub stub(*rpc::MakeChannel(address, {}));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  grpc::Slice slice(request);
+  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check",
+                                          grpc::ByteBuffer(&slice, 1), &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag;
+  bool ok;
+  queue.Next(&tag, &ok);
+  grpc::Slice answer;
+  return status.ok() && response.DumpToSingleSlice(&answer).ok() &&
+         std::string(answer.begin(), answer.end()) == "\x08\x01";
+}
+
 std::unique_ptr<Shard> Start(ShardOptions options = Options()) {
   auto shard = Shard::Build(std::move(options));
   EXPECT_TRUE(shard.ok()) << shard.status();
@@ -331,6 +355,18 @@ TEST(Shard, LoadsAreBoundedOrderedByTermAndChecked) {
   EXPECT_EQ(client.Describe().epoch().term(), 5u);
 }
 
+TEST(Shard, IsServingFromTheFirstLoadToTheLastUnload) {
+  const auto shard = Start();
+  Client client(shard->address());
+  EXPECT_FALSE(Serving(shard->address()));
+  ASSERT_TRUE(client.Load({Units(2, {0, 1})}).ok());
+  EXPECT_TRUE(Serving(shard->address()));
+  ASSERT_TRUE(client.Unload({Units(2, {0})}).ok());
+  EXPECT_TRUE(Serving(shard->address()));
+  ASSERT_TRUE(client.Unload({Units(2, {1})}).ok());
+  EXPECT_FALSE(Serving(shard->address()));
+}
+
 TEST(Shard, DrainsAndTakesNoMore) {
   const auto shard = Start();
   Client client(shard->address());
@@ -338,6 +374,7 @@ TEST(Shard, DrainsAndTakesNoMore) {
   Stream stream(client, RouterHello(client));
   EXPECT_EQ(client.Drain(), 0u);
   EXPECT_TRUE(client.Describe().draining());
+  EXPECT_FALSE(Serving(shard->address()));
   EXPECT_EQ(stream.Call(Request(SomeRows(3))).code(), v1::DISPATCH_CODE_DRAINING);
 }
 
