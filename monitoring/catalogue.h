@@ -25,8 +25,6 @@ inline constexpr double kRequestBounds[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
                                             5,    10,    20,   40,  80,   160, 320, 640};
 inline constexpr double kTokenBounds[] = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08,
                                           0.15,  0.3,    0.6,   1.2,  2.5,  5,    10};
-inline constexpr double kDispatchBounds[] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01,
-                                             0.02,   0.05,   0.1,    0.25,  0.5,   1,     5};
 
 // Front.
 inline constexpr CounterDef kRequestsTotal{{"moesaic_requests_total",
@@ -73,17 +71,11 @@ inline constexpr CounterDef kPreemptionsTotal{
     {"moesaic_preemptions_total",
      "Generations put back into the queue because KV blocks ran out."}};
 
-// Dispatch, as the router sees it, and expert work, as the shard sees it.
+// Dispatch, as the router sees it.
 inline constexpr CounterDef kDispatchesTotal{
-    {"moesaic_dispatches_total", "Dispatches answered, by shard and lane.", {"shard", "lane"}}};
+    {"moesaic_dispatches_total", "Dispatches sent to a shard.", {"shard"}}};
 inline constexpr CounterDef kDispatchedRowsTotal{
     {"moesaic_dispatched_rows_total", "Token rows sent to a shard.", {"shard"}}};
-inline constexpr CounterDef kExpertRowsTotal{
-    {"moesaic_expert_rows_total", "(Token, expert) pairs computed, by shard.", {"shard"}}};
-inline constexpr HistogramDef kDispatchSeconds{
-    {"moesaic_dispatch_seconds", "From the sending of a dispatch to its reply.", {"shard"}},
-    kDispatchBounds,
-    14};
 inline constexpr GaugeDef kReadyShards{
     {"moesaic_ready_shards", "Shards that this process can send work to."}};
 

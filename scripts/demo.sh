@@ -46,12 +46,21 @@ step "asking: What is a mixture of experts?"
 "$bin/moesaic" chat "What is a mixture of experts?" --max-tokens 64 --temperature 0 --state-dir "$state"
 
 step "expert rows each shard computed"
-"$bin/moesaic" status --state-dir "$state" --json | python3 -c '
-import json, sys
-shards = json.load(sys.stdin)["shards"]
-rows = {shard["placed"]["shard"]: int(shard["expert_rows_total"]) for shard in shards}
-print("  ".join(f"{name}: {count}" for name, count in rows.items()))
-sys.exit(0 if len(rows) == 3 and all(rows.values()) else "a shard computed nothing")'
+# Shards report their counts with their heartbeats, once a second.
+python3 - "$bin/moesaic" "$state" <<'PYTHON'
+import json, subprocess, sys, time
+
+for _ in range(10):
+    status = subprocess.run([sys.argv[1], "status", "--json", "--state-dir", sys.argv[2]],
+                            check=True, capture_output=True, text=True).stdout
+    rows = {shard["placed"]["shard"]: int(shard["expert_rows_total"])
+            for shard in json.loads(status)["shards"]}
+    if len(rows) == 3 and all(rows.values()):
+        break
+    time.sleep(0.5)
+print("  ".join(f"{name}: {count}" for name, count in sorted(rows.items())))
+sys.exit(0 if len(rows) == 3 and all(rows.values()) else "a shard computed nothing")
+PYTHON
 
 if $once; then
   step "done"

@@ -94,6 +94,11 @@ class Cluster:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def expert_rows(self):
+        """Expert rows by shard, as of its last heartbeat."""
+        return {shard["placed"]["shard"]: int(shard["expert_rows_total"])
+                for shard in self.status()["shards"]}
+
     def complete(self, **body):
         response = self.http.post("/v1/completions", json=body)
         assert response.status_code == 200, response.text

@@ -22,7 +22,8 @@ def directory():
     """The full set where it is present, else the trimmed copy that comes with the sources."""
     if FULL.is_dir():
         return FULL
-    subprocess.run([sys.executable, ROOT / "scripts" / "unpack_goldens.py", UNPACKED], check=True)
+    subprocess.run([sys.executable, ROOT / "scripts" / "unpack_goldens.py",
+                    ROOT / "tests" / "golden", UNPACKED], check=True)
     return UNPACKED
 
 
@@ -66,8 +67,8 @@ class Golden:
 
 def decode_routing(choice):
     """The routed experts of a completion's choice, int32 [tokens, MoE layers, top-k]."""
-    routed = choice["routed_experts"]
-    return numpy.frombuffer(base64.b64decode(routed["data"]), "<i4").reshape(routed["shape"])
+    flat = numpy.frombuffer(base64.b64decode(choice["routed_experts"]), "<i4")
+    return flat.reshape(choice["routed_experts_shape"])
 
 
 def encode_routing(routing):

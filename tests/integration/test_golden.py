@@ -2,7 +2,7 @@
 import numpy
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from golden import CHECKPOINTS, Golden, checkpoint, decode_routing, encode_routing
 
 LOGPROB_TOLERANCE_F32 = 1e-4
@@ -13,12 +13,14 @@ MAX_REPLAYED_LOGPROB_ERROR_BF16 = 0.1
 
 def score(cluster, golden, prompt, **extra):
     """Prompt log-probabilities [tokens - 1] and routing [tokens, MoE layers, top-k]."""
-    answer = cluster.complete(prompt=golden.ids(prompt), echo=True, logprobs=1, max_tokens=0,
+    ids = golden.ids(prompt)
+    # One token more than a scorer needs: the last prompt token is computed, and routed, for it.
+    answer = cluster.complete(prompt=ids, echo=True, logprobs=1, max_tokens=1, ignore_eos=True,
                               return_routed_experts=True, **extra)
     choice = answer["choices"][0]
     logprobs = choice["logprobs"]["token_logprobs"]
-    assert logprobs[0] is None
-    return numpy.array(logprobs[1:], dtype=numpy.float64), decode_routing(choice)
+    assert logprobs[0] is None and len(logprobs) == len(ids) + 1
+    return numpy.array(logprobs[1:-1], dtype=numpy.float64), decode_routing(choice)
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -32,11 +34,15 @@ def test_f32_equals_the_reference(name):
             error = numpy.abs(logprobs - golden.logprobs(prompt)).max(initial=0)
             print(f"{name} {prompt}: largest |Δ log p| {error:.2e}")
             assert error <= LOGPROB_TOLERANCE_F32
+        only_scored = cluster.complete(prompt=golden.ids("p1"), echo=True, logprobs=1, max_tokens=0)
+        scored = only_scored["choices"][0]["logprobs"]["token_logprobs"][1:]
+        assert scored == score(cluster, golden, "p1")[0].tolist()
         greedy = golden.greedy()
         answer = cluster.complete(prompt=golden.ids("p1"), max_tokens=len(greedy), temperature=0,
                                   ignore_eos=True, return_token_ids=True)
         assert answer["choices"][0]["token_ids"] == greedy
-        assert all(shard["expert_rows_total"] != "0" for shard in cluster.status()["shards"])
+        wait_until(lambda: all(rows > 0 for rows in cluster.expert_rows().values()), 30,
+                   "every shard computed something")
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)

@@ -52,13 +52,12 @@ TEST(CatalogueTest, NamesFollowTheRules) {
   const MetricDef counters[] = {metrics::kRequestsTotal,        metrics::kUnknownRequestFieldsTotal,
                                 metrics::kPromptTokensTotal,    metrics::kCachedPromptTokensTotal,
                                 metrics::kGeneratedTokensTotal, metrics::kPreemptionsTotal,
-                                metrics::kDispatchesTotal,      metrics::kDispatchedRowsTotal,
-                                metrics::kExpertRowsTotal};
+                                metrics::kDispatchesTotal,      metrics::kDispatchedRowsTotal};
   const std::regex counter_name("moesaic_[a-z_]+_total");
   for (const MetricDef& def : counters) EXPECT_TRUE(std::regex_match(def.name, counter_name));
-  const MetricDef histograms[] = {
-      metrics::kTimeToFirstTokenSeconds, metrics::kInterTokenLatencySeconds,
-      metrics::kRequestDurationSeconds, metrics::kRequestPhaseSeconds, metrics::kDispatchSeconds};
+  const MetricDef histograms[] = {metrics::kTimeToFirstTokenSeconds,
+                                  metrics::kInterTokenLatencySeconds,
+                                  metrics::kRequestDurationSeconds, metrics::kRequestPhaseSeconds};
   const std::regex seconds_name("moesaic_[a-z_]+");
   for (const MetricDef& def : histograms) EXPECT_TRUE(std::regex_match(def.name, seconds_name));
 }

@@ -1,0 +1,32 @@
+#include "services/cli/cluster_file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/file.h"
+
+namespace moesaic::services {
+namespace {
+
+TEST(ClusterFileTest, DamagedFilesAreDataLoss) {
+  std::string folder = testing::TempDir() + "/cluster_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  for (const char* text : {"", "{", "[]", "{}", R"({"http": 1, "coordinator": "x"})"}) {
+    ASSERT_TRUE(base::WriteFileAtomically(folder + "/cluster.json", text).ok());
+    EXPECT_EQ(ReadClusterFile(folder).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(ClusterFileTest, TheDefaultFolderIsTheUsers) {
+  ::setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+  EXPECT_EQ(DefaultStateDir(), "/run/user/7/moesaic");
+  ::unsetenv("XDG_RUNTIME_DIR");
+  EXPECT_EQ(DefaultStateDir(), "/tmp/moesaic-" + std::to_string(::getuid()));
+}
+
+}  // namespace
+}  // namespace moesaic::services
