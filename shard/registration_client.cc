@@ -68,6 +68,8 @@ absl::Status RegistrationClient::RunSession() {
   absl::Status refused = absl::OkStatus();
   std::thread reader([&] {
     refused = ReceiveDirectives(*stream);
+    // Only when it is we who end it: a cancelled call loses the status that the other side gave.
+    if (!refused.ok()) context.TryCancel();
     {
       base::MutexLock lock(mutex_);
       broken_ = true;
@@ -75,7 +77,6 @@ absl::Status RegistrationClient::RunSession() {
     wake_.NotifyAll();
   });
   SendReports(*stream);
-  context.TryCancel();
   reader.join();
   const absl::Status ended = rpc::FromGrpcStatus(stream->Finish());
   EndSession();

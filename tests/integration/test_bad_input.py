@@ -1,6 +1,7 @@
 """Bad input gets a clear error that names the thing, and every process stays alive."""
 import json
 import socket
+import subprocess
 from urllib.parse import urlsplit
 
 import pytest
@@ -149,21 +150,34 @@ def test_a_tensor_of_wrong_shape_is_named(damaged):
     assert "gate_proj" in start_up_error(damaged) or "experts" in start_up_error(damaged)
 
 
-def test_nan_weights_fail_the_request_and_nothing_else(damaged):
-    # A NaN (bf16 0x7FC0) in the final norm makes every logit NaN.
-    checkpoints.overwrite_tensor(damaged, "model.norm.weight", b"\xc0\x7f")
+NAN_BF16 = b"\xc0\x7f"
+
+
+def test_a_nan_in_a_dense_weight_is_a_start_up_error(damaged):
+    checkpoints.overwrite_tensor(damaged, "model.norm.weight", NAN_BF16)
+    assert "final norm" in start_up_error(damaged)
+
+
+def test_a_nan_in_an_expert_fails_its_requests_and_nothing_else(damaged):
+    for expert in range(16):
+        checkpoints.overwrite_tensor(damaged, f"model.layers.2.mlp.experts.{expert}.up_proj.weight",
+                                     NAN_BF16)
     with Cluster(damaged, shards=2) as cluster:
         for _ in range(2):
-            response = cluster.http.post("/v1/completions", json={"prompt": "x", "max_tokens": 4})
-            error_of(response, 500)
+            error_of(cluster.http.post("/v1/completions", json={"prompt": "x", "max_tokens": 4}), 500)
         cluster.assert_alive()
 
 
-def test_unknown_flags_end_the_start(tmp_path):
-    for program in ("moesaic-router", "moesaic-shard", "moesaic-coordinator"):
-        import subprocess
-        done = subprocess.run([str(BIN / program), "--no-such-flag=1"], capture_output=True, text=True,
-                              timeout=60)
-        assert done.returncode == 2 and "no-such-flag" in done.stderr
-    assert run("up", "--no-such-flag=1").returncode == 2
-    assert run("up", f"--model={checkpoint('olmoe')}", "--compute-dtype=f64").returncode == 2
+@pytest.mark.parametrize("program, required", [
+    ("moesaic-router", ["--model=x", "--coordinator=x"]), ("moesaic-shard", ["--model=x", "--name=x"]),
+    ("moesaic-coordinator", []), ("moesaic", ["up", "--model=x"]),
+])
+def test_unknown_flags_end_the_start(program, required):
+    done = subprocess.run([str(BIN / program), *required, "--no-such-flag=1"], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 2 and "no-such-flag" in done.stderr
+
+
+def test_flags_out_of_range_end_the_start():
+    done = run("up", f"--model={checkpoint('olmoe')}", "--compute-dtype=f64")
+    assert done.returncode == 2 and "compute-dtype" in done.stderr

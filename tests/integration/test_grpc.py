@@ -1,5 +1,7 @@
 """The gRPC services, met by an ordinary client with generated stubs."""
 import struct
+import subprocess
+import threading
 
 import grpc
 import pytest
@@ -9,7 +11,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 import checkpoints
 import stubs
-from cluster import BIN, Cluster
+from cluster import BIN, Cluster, wait_until
 from golden import checkpoint
 
 
@@ -86,9 +88,17 @@ def test_a_dispatch_is_an_ordinary_message(shard_channel):
         dispatch_id=7, layer=layer, dtype=stubs.common.WIRE_DTYPE_F32, row_count=2,
         rows=struct.pack(f"<{2 * hidden}f", *([0.5] * (2 * hidden))), row_index=[0, 1],
         expert_id=[unit, unit], weight=[1.0, 0.5])
-    answers = list(stub.Dispatch(iter([hello(described), stubs.shard.DispatchCall(dispatch=request)])))
-    assert answers[0].WhichOneof("kind") == "hello"
-    reply = answers[1].reply
+    answered = threading.Event()
+
+    def calls():
+        yield hello(described)
+        yield stubs.shard.DispatchCall(dispatch=request)
+        answered.wait(60)  # ending the stream would tell the shard that nobody wants the reply
+
+    answers = stub.Dispatch(calls())
+    assert next(answers).WhichOneof("kind") == "hello"
+    reply = next(answers).reply
+    answered.set()
     assert reply.dispatch_id == 7 and reply.code == stubs.shard.DISPATCH_CODE_OK
     assert list(reply.row_index) == [0, 1] and list(reply.unit_id) == [unit, unit]
     rows = struct.unpack(f"<{2 * hidden}f", reply.rows)
@@ -115,7 +125,6 @@ def test_a_mismatch_is_refused_with_both_values(shard_channel, field, wrong):
 
 def test_a_shard_of_another_checkpoint_does_not_join(tmp_path):
     """A revision of the same model with one weight changed: named, refused, and no harm done."""
-    import subprocess
     other = checkpoints.copy(checkpoint("olmoe"), tmp_path / "other")
     checkpoints.overwrite_tensor(other, "model.layers.0.mlp.experts.0.up_proj.weight", b"\x00\x3f")
     with Cluster(checkpoint("olmoe"), shards=1) as cluster:
@@ -125,7 +134,6 @@ def test_a_shard_of_another_checkpoint_does_not_join(tmp_path):
                 [str(BIN / "moesaic-shard"), f"--model={other}", "--name=stranger",
                  f"--coordinator={cluster.state()['coordinator']}"], stdout=output, stderr=output)
         try:
-            from cluster import wait_until
             wait_until(lambda: "fingerprint" in log.read_text(encoding="utf-8"), 60, "refusal logged")
         finally:
             stranger.terminate()
