@@ -144,6 +144,7 @@ absl::StatusOr<Value> GetItem(Runtime& runtime, const Value& value, const Value&
   if (value.is_undefined()) return absl::InvalidArgumentError(value.UndefinedMessage());
   if (value.is_mapping()) {
     if (key.is_string()) {
+      MOESAIC_RETURN_IF_ERROR(runtime.StepSearch(key.AsString().size()));
       if (const Value* element = value.AsMapping().Find(key.AsString())) return *element;
     } else {
       for (const auto& [candidate, element] : value.AsMapping().items) {

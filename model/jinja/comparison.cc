@@ -31,7 +31,10 @@ absl::StatusOr<bool> EqualItems(Runtime& runtime, const std::vector<Value>& left
 }
 
 absl::StatusOr<const Value*> FindKey(Runtime& runtime, const Mapping& mapping, const Value& key) {
-  if (key.is_string()) return mapping.Find(key.AsString());
+  if (key.is_string()) {
+    MOESAIC_RETURN_IF_ERROR(runtime.StepSearch(key.AsString().size()));
+    return mapping.Find(key.AsString());
+  }
   for (const auto& [candidate, value] : mapping.items) {
     MOESAIC_ASSIGN_OR_RETURN(const bool equal, Equals(runtime, candidate, key));
     if (equal) return &value;
@@ -150,6 +153,7 @@ absl::StatusOr<bool> Contains(Runtime& runtime, const Value& container, const Va
 
 absl::Status SetKey(Runtime& runtime, Mapping& mapping, const Value& key, Value value) {
   if (key.is_string()) {
+    MOESAIC_RETURN_IF_ERROR(runtime.Charge(key.AsString().size()));
     mapping.Set(key.AsString(), std::move(value));
     return absl::OkStatus();
   }

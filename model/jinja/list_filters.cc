@@ -34,8 +34,9 @@ Result Lookup(Runtime& runtime, const Value& item, const Value& path) {
 }
 
 /// Sort keys ignore case unless told otherwise.
-Value FoldCase(const Value& value, bool case_sensitive) {
+Result FoldCase(Runtime& runtime, const Value& value, bool case_sensitive) {
   if (case_sensitive || !value.is_string()) return value;
+  MOESAIC_RETURN_IF_ERROR(runtime.Charge(value.AsString().size()));
   return Value::String(Lower(value.AsString()));
 }
 
@@ -54,7 +55,8 @@ absl::StatusOr<std::vector<Keyed>> WithKeys(Runtime& runtime, const Value& input
     if (attribute != nullptr && !attribute->is_none()) {
       MOESAIC_ASSIGN_OR_RETURN(key, Lookup(runtime, item, *attribute));
     }
-    keyed.push_back({FoldCase(key, case_sensitive), item});
+    MOESAIC_ASSIGN_OR_RETURN(key, FoldCase(runtime, key, case_sensitive));
+    keyed.push_back({std::move(key), item});
   }
   return keyed;
 }
@@ -100,8 +102,9 @@ Result DictSort(Runtime& runtime, const Value& input, const CallArguments& call)
   std::vector<Keyed> keyed;
   for (const auto& [key, value] : input.AsMapping().items) {
     MOESAIC_ASSIGN_OR_RETURN(Value pair, runtime.MakeTuple({key, value}));
-    keyed.push_back(
-        {FoldCase(by == "value" ? value : key, arguments.BoolOr(0, false)), std::move(pair)});
+    MOESAIC_ASSIGN_OR_RETURN(
+        Value sort_key, FoldCase(runtime, by == "value" ? value : key, arguments.BoolOr(0, false)));
+    keyed.push_back({std::move(sort_key), std::move(pair)});
   }
   MOESAIC_RETURN_IF_ERROR(SortByKey(runtime, keyed, arguments.BoolOr(2, false)));
   return ItemsOf(runtime, std::move(keyed));

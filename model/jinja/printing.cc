@@ -229,7 +229,10 @@ absl::StatusOr<Value> FromJsonAt(Runtime& runtime, const nlohmann::ordered_json&
 }  // namespace
 
 absl::StatusOr<std::string> ToText(Runtime& runtime, const Value& value) {
-  if (value.is_string()) return value.AsString();
+  if (value.is_string()) {
+    MOESAIC_RETURN_IF_ERROR(runtime.StepSearch(value.AsString().size()));
+    return value.AsString();
+  }
   if (value.is_undefined()) return std::string();
   return ToRepr(runtime, value);
 }

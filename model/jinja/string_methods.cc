@@ -314,12 +314,14 @@ Result IsAlnumMethod(Runtime& runtime, const Value& self, const CallArguments& c
 Result IsSpaceMethod(Runtime& runtime, const Value& self, const CallArguments& call) {
   return AllCharacters(runtime, self, call, IsPythonSpace);
 }
-Result IsUpperMethod(Runtime&, const Value& self, const CallArguments&) {
+Result IsUpperMethod(Runtime& runtime, const Value& self, const CallArguments&) {
   const std::string& text = self.AsString();
+  MOESAIC_RETURN_IF_ERROR(runtime.StepSearch(text.size()));
   return Value::Bool(Upper(text) == text && Lower(text) != text);
 }
-Result IsLowerMethod(Runtime&, const Value& self, const CallArguments&) {
+Result IsLowerMethod(Runtime& runtime, const Value& self, const CallArguments&) {
   const std::string& text = self.AsString();
+  MOESAIC_RETURN_IF_ERROR(runtime.StepSearch(text.size()));
   return Value::Bool(Lower(text) == text && Upper(text) != text);
 }
 
