@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/device_memory.h"
 
 namespace moesaic::base {
 namespace {
@@ -30,8 +31,10 @@ void* AllocateZeroed(std::size_t bytes) {
   return data;
 }
 
-void Release(void* data, std::size_t bytes) {
-  if (bytes >= kMapBytes) {
+void Release(void* data, std::size_t bytes, Device device) {
+  if (device.kind != DeviceKind::kCpu) {
+    if (data != nullptr) CudaMemory()->Release(data, device.index);
+  } else if (bytes >= kMapBytes) {
     ::munmap(data, bytes);
   } else {
     std::free(data);
@@ -56,7 +59,7 @@ std::size_t TensorView::bytes() const {
   return static_cast<std::size_t>(elements()) * DTypeBytes(dtype);
 }
 
-Buffer::~Buffer() { Release(data_, bytes_); }
+Buffer::~Buffer() { Release(data_, bytes_, device_); }
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
@@ -65,7 +68,7 @@ Buffer::Buffer(Buffer&& other) noexcept
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
-    Release(data_, bytes_);
+    Release(data_, bytes_, device_);
     data_ = std::exchange(other.data_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
     device_ = other.device_;
@@ -74,10 +77,15 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 absl::StatusOr<Buffer> Buffer::Allocate(std::size_t bytes, Device device) {
-  if (device.kind != DeviceKind::kCpu) {
-    return absl::UnimplementedError("this build allocates host memory only");
+  if (device.kind != DeviceKind::kCpu && CudaMemory() == nullptr) {
+    return absl::UnimplementedError("this program allocates host memory only");
   }
   if (bytes == 0) return Buffer(nullptr, 0, device);
+  if (device.kind != DeviceKind::kCpu) {
+    absl::StatusOr<void*> data = CudaMemory()->Allocate(bytes, device.index);
+    if (!data.ok()) return data.status();
+    return Buffer(*data, bytes, device);
+  }
   void* data = AllocateZeroed(bytes);
   if (data == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes"));

@@ -80,12 +80,15 @@ ArgsCheck& ArgsCheck::That(bool holds, std::string_view message) {
 }
 
 absl::Status ArgsCheck::status() const {
-#ifndef MOESAIC_HAVE_CUDA
-  if (ok() && device_.kind != base::DeviceKind::kCpu) {
-    return absl::UnimplementedError(
-        absl::StrCat(base::ToAbsl(op_), ": this build has kernels for the CPU only"));
-  }
+#ifdef MOESAIC_HAVE_CUDA
+  const bool has_cuda = devices_ == KernelDevices::kCpuAndCuda;
+#else
+  const bool has_cuda = false;
 #endif
+  if (ok() && device_.kind == base::DeviceKind::kCuda && !has_cuda) {
+    return absl::UnimplementedError(
+        absl::StrCat(base::ToAbsl(op_), ": this build has a kernel for the CPU only"));
+  }
   return status_;
 }
 

@@ -10,11 +10,15 @@
 
 namespace moesaic::kernels {
 
+/// Devices that an op has a kernel for.
+enum class KernelDevices { kCpu, kCpuAndCuda };
+
 /// Collects the first thing wrong with an op's arguments; texts are built only then. Short-lived,
 /// single-thread.
 class ArgsCheck {
  public:
-  explicit ArgsCheck(std::string_view op) : op_(op) {}
+  explicit ArgsCheck(std::string_view op, KernelDevices devices = KernelDevices::kCpu)
+      : op_(op), devices_(devices) {}
 
   /// Matches any extent.
   static constexpr std::int64_t kAny = -1;
@@ -40,6 +44,7 @@ class ArgsCheck {
   void Fail(std::string_view name, absl::string_view what);
 
   std::string_view op_;
+  KernelDevices devices_;
   absl::Status status_;
   bool has_device_ = false;
   base::Device device_;

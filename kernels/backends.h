@@ -5,6 +5,7 @@
 #include "base/stream.h"
 #include "kernels/attention_gqa.h"
 #include "kernels/attention_mla.h"
+#include "kernels/cuda_stream.h"
 #include "kernels/elementwise.h"
 #include "kernels/expert_ffn.h"
 #include "kernels/gating.h"
@@ -38,6 +39,21 @@ void Run(const AttentionMlaArgs& args, base::TensorView workspace, base::Compute
 std::size_t WorkspaceBytes(const AttentionMlaArgs& args);
 }  // namespace cpu
 
+#ifdef MOESAIC_HAVE_CUDA
+/// These enqueue and answer with the error of the launch, if any.
+namespace cuda {
+absl::Status Run(const LinearArgs& args, CudaStream& stream);
+absl::Status Run(const RmsNormArgs& args, CudaStream& stream);
+absl::Status Run(const ExpertFfnArgs& args, base::TensorView workspace, CudaStream& stream);
+}  // namespace cuda
+#endif
+
+/// InvalidArgument unless the tensors are on the stream's device.
+absl::Status CheckStream(base::Device tensors, const base::Stream& stream);
+/// ResourceExhausted unless `workspace` holds `bytes` on `device`, aligned to a vector.
+absl::Status CheckWorkspace(const base::TensorView& workspace, std::size_t bytes,
+                            base::Device device);
+
 /// Runs an op without workspace after what the host stream holds.
 template <class Args>
 absl::Status LaunchOnCpu(const Args& args, base::Stream& stream) {
@@ -56,14 +72,22 @@ absl::Status LaunchOnCpu(const Args& args, base::TensorView workspace, std::size
   if (stream.device().kind != base::DeviceKind::kCpu) {
     return absl::UnimplementedError("kernels: no kernel of this op for the stream's device");
   }
-  constexpr std::uintptr_t kAlignment = 64;
-  if (bytes > 0 && (workspace.data == nullptr || workspace.bytes() < bytes ||
-                    reinterpret_cast<std::uintptr_t>(workspace.data) % kAlignment != 0)) {
-    return absl::ResourceExhaustedError("kernels: the workspace is too small or misaligned");
-  }
+  MOESAIC_RETURN_IF_ERROR(CheckWorkspace(workspace, bytes, stream.device()));
   static_cast<base::CpuStream&>(stream).Enqueue(
       [args, workspace](base::ComputePool& pool) { cpu::Run(args, workspace, pool); });
   return absl::OkStatus();
+}
+
+/// Enqueues an op that has kernels for both kinds of device; `tensors`: where its tensors are.
+template <class Args>
+absl::Status LaunchOnAny(const Args& args, base::Device tensors, base::Stream& stream) {
+  MOESAIC_RETURN_IF_ERROR(CheckStream(tensors, stream));
+#ifdef MOESAIC_HAVE_CUDA
+  if (tensors.kind == base::DeviceKind::kCuda) {
+    return cuda::Run(args, static_cast<CudaStream&>(stream));
+  }
+#endif
+  return LaunchOnCpu(args, stream);
 }
 
 }  // namespace moesaic::kernels

@@ -55,7 +55,7 @@ absl::Status CanRun(const ExpertFfnArgs& args) {
   using base::DType;
   const std::int64_t hidden = args.x.dim(1);
   MOESAIC_RETURN_IF_ERROR(
-      ArgsCheck("expert_ffn")
+      ArgsCheck("expert_ffn", KernelDevices::kCpuAndCuda)
           .Tensor("x", args.x, {DType::kF32, DType::kBF16}, {ArgsCheck::kAny, hidden})
           .Tensor("y", args.y, {DType::kF32}, {ArgsCheck::kAny, hidden})
           .status());
@@ -75,16 +75,14 @@ std::size_t WorkspaceBytes(const ExpertFfnArgs& args) {
 
 absl::Status Launch(const ExpertFfnArgs& args, base::TensorView workspace, base::Stream& stream) {
   MOESAIC_RETURN_IF_ERROR(CanRun(args));
-  if (const std::size_t needed = WorkspaceBytes(args); workspace.bytes() < needed) {
-    return absl::ResourceExhaustedError(absl::StrCat("expert_ffn: workspace of ", workspace.bytes(),
-                                                     " bytes, ", needed, " needed"));
+  MOESAIC_RETURN_IF_ERROR(CheckStream(args.y.device, stream));
+#ifdef MOESAIC_HAVE_CUDA
+  if (args.y.device.kind == base::DeviceKind::kCuda) {
+    MOESAIC_RETURN_IF_ERROR(CheckWorkspace(workspace, WorkspaceBytes(args), args.y.device));
+    return cuda::Run(args, workspace, static_cast<CudaStream&>(stream));
   }
-  if (stream.device().kind != base::DeviceKind::kCpu) {
-    return absl::UnimplementedError("expert_ffn: no kernel for the stream's device");
-  }
-  static_cast<base::CpuStream&>(stream).Enqueue(
-      [args, workspace](base::ComputePool& pool) { cpu::Run(args, workspace, pool); });
-  return absl::OkStatus();
+#endif
+  return LaunchOnCpu(args, workspace, WorkspaceBytes(args), stream);
 }
 
 }  // namespace moesaic::kernels

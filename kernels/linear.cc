@@ -10,7 +10,7 @@ absl::Status CanRun(const LinearArgs& args) {
   using base::DType;
   if (args.weight == nullptr) return absl::InvalidArgumentError("linear: no weight");
   const std::int64_t m = args.x.dim(0);
-  return ArgsCheck("linear")
+  return ArgsCheck("linear", KernelDevices::kCpuAndCuda)
       .Tensor("x", args.x, {DType::kF32, DType::kBF16}, {ArgsCheck::kAny, args.weight->k()})
       .On("weight", args.weight->device())
       .Tensor("y", args.y, {DType::kF32, DType::kBF16}, {m, args.weight->n()})
@@ -23,7 +23,7 @@ std::size_t WorkspaceBytes(const LinearArgs&) { return 0; }
 
 absl::Status Launch(const LinearArgs& args, base::TensorView, base::Stream& stream) {
   MOESAIC_RETURN_IF_ERROR(CanRun(args));
-  return LaunchOnCpu(args, stream);
+  return LaunchOnAny(args, args.y.device, stream);
 }
 
 }  // namespace moesaic::kernels

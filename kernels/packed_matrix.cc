@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/device_memory.h"
 #include "base/dtype.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -137,6 +138,15 @@ absl::Status Invalid(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("pack: ", what));
 }
 
+absl::StatusOr<base::Buffer> MoveTo(base::Device device, base::Buffer host) {
+  MOESAIC_ASSIGN_OR_RETURN(base::Buffer moved, base::Buffer::Allocate(host.bytes(), device));
+  if (host.bytes() > 0) {
+    MOESAIC_RETURN_IF_ERROR(
+        base::CudaMemory()->CopyFromHost(moved.data(), host.data(), host.bytes(), device.index));
+  }
+  return moved;
+}
+
 absl::Status CheckScale(const WeightSource& source, std::int64_t rows, std::int64_t columns) {
   if (!source.scale.has_value()) return Invalid("fp8 weight without its scale");
   constexpr std::int64_t kBlock = PackedMatrix::kScaleBlock;
@@ -210,12 +220,11 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
   const std::int64_t k = matrix.k_;
   const std::int64_t panel_elements = k * kPanel;
   MOESAIC_ASSIGN_OR_RETURN(
-      matrix.data_,
-      base::Buffer::Allocate(panels * panel_elements * base::DTypeBytes(storage), device));
+      matrix.data_, base::Buffer::Allocate(panels * panel_elements * base::DTypeBytes(storage)));
   const bool fp8 = storage == DType::kF8E4M3;
   const std::int64_t panel_scales = fp8 ? matrix.scale_blocks() * kPanel : 0;
   MOESAIC_ASSIGN_OR_RETURN(matrix.scales_,
-                           base::Buffer::Allocate(panels * panel_scales * sizeof(float), device));
+                           base::Buffer::Allocate(panels * panel_scales * sizeof(float)));
 
   const auto pack_panel = [&](std::int64_t panel) {
     const std::int64_t begin = panel * panel_elements;
@@ -232,6 +241,10 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
     pool->ParallelFor(panels, pack_panel);
   } else {
     for (std::int64_t panel = 0; panel < panels; ++panel) pack_panel(panel);
+  }
+  if (device.kind != base::DeviceKind::kCpu) {
+    MOESAIC_ASSIGN_OR_RETURN(matrix.data_, MoveTo(device, std::move(matrix.data_)));
+    MOESAIC_ASSIGN_OR_RETURN(matrix.scales_, MoveTo(device, std::move(matrix.scales_)));
   }
   return matrix;
 }

@@ -10,7 +10,7 @@ absl::Status CanRun(const RmsNormArgs& args) {
   using base::DType;
   const std::int64_t rows = args.x.dim(0);
   const std::int64_t n = args.weight.dim(0);
-  ArgsCheck check("rms_norm");
+  ArgsCheck check("rms_norm", KernelDevices::kCpuAndCuda);
   if (args.x.rank == 3) {
     const std::int64_t heads = args.x.dim(1);
     check.Tensor("x", args.x, {DType::kF32}, {rows, heads, n})
@@ -31,7 +31,7 @@ std::size_t WorkspaceBytes(const RmsNormArgs&) { return 0; }
 
 absl::Status Launch(const RmsNormArgs& args, base::TensorView, base::Stream& stream) {
   MOESAIC_RETURN_IF_ERROR(CanRun(args));
-  return LaunchOnCpu(args, stream);
+  return LaunchOnAny(args, args.y.device, stream);
 }
 
 }  // namespace moesaic::kernels
