@@ -4,17 +4,12 @@
 #include <utility>
 
 #include "base/check.h"
-
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
+#include "rpc/grpc_ordering.h"
 
 namespace moesaic::rpc {
 
 void* CompletionEvent::Tag() {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_release(this);
-#endif
+  MarkReleased(this);
   return this;
 }
 
@@ -44,9 +39,7 @@ void CompletionQueuePoller::Shutdown() {
 }
 
 void CompletionQueuePoller::Deliver(void* tag, bool ok) {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_acquire(tag);
-#endif
+  MarkAcquired(tag);
   static_cast<CompletionEvent*>(tag)->OnEvent(ok);
 }
 

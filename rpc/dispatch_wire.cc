@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "proto/moesaic/v1/expert_shard.pb.h"
+#include "rpc/grpc_ordering.h"
 #include "rpc/slice_cursor.h"
 #include "rpc/wire_fields.h"
 
@@ -22,9 +23,15 @@ constexpr std::size_t kMaxErrorBytes = 1024;
 /// memory is not pooled.
 grpc::Slice SliceOf(absl::Span<const std::byte> bytes, const PooledBuffer& storage) {
   if (!storage) return grpc::Slice(bytes.data(), bytes.size());
+  auto* const kept = new PooledBuffer(storage);
+  MarkReleased(kept);
   return grpc::Slice(
       const_cast<std::byte*>(bytes.data()), bytes.size(),
-      [](void* kept) { delete static_cast<PooledBuffer*>(kept); }, new PooledBuffer(storage));
+      [](void* last) {
+        MarkAcquired(last);
+        delete static_cast<PooledBuffer*>(last);
+      },
+      kept);
 }
 
 template <typename T>

@@ -57,7 +57,7 @@ export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 # The packaged gRPC and Abseil are not instrumented; our completion-queue wrapper tells
 # ThreadSanitizer of the ordering they give (rpc/completion_queue.h).
-export TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1"
+export TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 suppressions=$PWD/tests/tsan_suppressions.txt"
 
 stage "install" scripts/install_deps.sh --tests
 stage "static checks" static_checks

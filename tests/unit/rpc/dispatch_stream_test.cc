@@ -71,8 +71,10 @@ class Journal {
 /// Echoes every dispatch: result i = row i, unit 0.
 class EchoShard final : public DispatchHandler {
  public:
-  explicit EchoShard(LocalHello hello = Hello("shard-0"), std::string address = "127.0.0.1:0")
-      : dispatch_(std::make_unique<DispatchServer>(DispatchServer::Options{.hello = hello},
+  explicit EchoShard(LocalHello hello = Hello("shard-0"), std::string address = "127.0.0.1:0",
+                     absl::Status refusal = absl::OkStatus())
+      : refusal_(std::move(refusal)),
+        dispatch_(std::make_unique<DispatchServer>(DispatchServer::Options{.hello = hello},
                                                    service_, *this, pool_)) {
     auto server = StartServer({.address = address, .dispatch = dispatch_.get()});
     EXPECT_TRUE(server.ok()) << server.status();
@@ -84,11 +86,10 @@ class EchoShard final : public DispatchHandler {
   int streams() const { return dispatch_->stream_count(); }
   void Stop() { server_->Shutdown(absl::ZeroDuration()); }
   Journal& journal() { return journal_; }
-  absl::Status refusal;
 
   absl::Status OnOpen(StreamId, const PeerHello& router) override {
     journal_.Add(absl::StrCat("open ", router.sender));
-    return refusal;
+    return refusal_;
   }
   void OnDispatch(StreamId stream, Dispatch d) override {
     std::vector<std::uint32_t> rows(d.row_count), units(d.row_count, 0);
@@ -107,6 +108,7 @@ class EchoShard final : public DispatchHandler {
   void OnClose(StreamId) override { journal_.Add("close"); }
 
  private:
+  const absl::Status refusal_;  // what OnOpen answers
   Journal journal_;
   BufferPool pool_;
   ExpertShardServiceBase service_;
@@ -210,8 +212,7 @@ TEST(DispatchStreamTest, AMismatchIsRefusedNamingBothValues) {
 }
 
 TEST(DispatchStreamTest, AHandlerMayRefuse) {
-  EchoShard shard;
-  shard.refusal = absl::UnavailableError("draining now");
+  EchoShard shard(Hello("shard-0"), "127.0.0.1:0", absl::UnavailableError("draining now"));
   Router router(shard.address());
   EXPECT_TRUE(router.journal().WaitFor("draining now"));
   EXPECT_TRUE(router.journal().WaitFor("broken UNAVAILABLE", 2)) << "it goes on trying";
