@@ -11,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -37,6 +38,7 @@ struct UpFlags {
   int nodes = 0;  ///< 0 = as many as shards.
   int http_port = 8000;
   double restart_delay_s = 2;
+  double start_timeout_s = 3600;  ///< Loading hundreds of gigabytes from a slow disk takes long.
   std::string state_dir = DefaultStateDir();
 };
 
@@ -181,19 +183,27 @@ void LocalCluster::PrintProgress() {
   const absl::StatusOr<v1::DescribeClusterResponse> cluster =
       DescribeCluster(coordinator_->Address("grpc"));
   if (!cluster.ok() || cluster->units_total() == 0) return;
-  const std::string progress = absl::StrFormat(
+  std::string progress = absl::StrFormat(
       "%d of %d shards, %d of %d units loaded", cluster->shards_size(), line_.up.shards,
       cluster->units_total() - cluster->units_uncovered(), cluster->units_total());
+  for (const std::string& warning : cluster->warnings()) absl::StrAppend(&progress, "; ", warning);
   if (progress == last_progress_) return;
   last_progress_ = progress;
   base::LogInfo(progress);
 }
 
 absl::Status LocalCluster::WaitUntilHealthy() {
-  return PollUntil([this] {
+  const base::Clock& clock = base::Clock::Real();
+  const absl::Duration until = clock.Monotonic() + absl::Seconds(line_.up.start_timeout_s);
+  bool healthy = false;
+  MOESAIC_RETURN_IF_ERROR(PollUntil([&] {
     PrintProgress();
-    return RouterIsHealthy();
-  });
+    healthy = RouterIsHealthy();
+    return healthy || clock.Monotonic() > until;
+  }));
+  if (healthy || stopping_) return absl::OkStatus();
+  return absl::DeadlineExceededError(absl::StrCat(
+      "the cluster does not serve after ", line_.up.start_timeout_s, " s: ", last_progress_));
 }
 
 bool LocalCluster::RouterIsHealthy() const {
@@ -294,6 +304,11 @@ void AddUpCommand(CLI::App& app, Command& run) {
                    "Seconds until a dead child is started again")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0));
+  command
+      ->add_option("--start-timeout", up.start_timeout_s,
+                   "Give up when the cluster does not serve after so many seconds")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 1e6));
   command->add_option("--state-dir", up.state_dir, "Folder of logs, addresses and remembered state")
       ->capture_default_str();
   command->callback([line, &run] { run = [line] { return Up(*line); }; });
