@@ -182,6 +182,15 @@ void ExpertDispatcher::Impl::OnTimer(absl::Duration due) {
   ArmTimer();
 }
 
+bool ExpertDispatcher::Impl::HasLiveHolder(const ExpertCallState& call, std::int32_t slot) const {
+  if (placement_ == nullptr) return false;
+  const auto holders = placement_->Holders(call.call().layer, call.unit_of(slot));
+  return std::any_of(holders.begin(), holders.end(), [this](base::ShardId id) {
+    const auto found = links_.find(id);
+    return found != links_.end() && found->second->connected();
+  });
+}
+
 void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
   for (auto& [id, active] : calls_) {
     if (active.next_deadline > now) continue;
@@ -197,11 +206,11 @@ void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
       }
       const std::string where =
           absl::StrCat("layer ", call.call().layer.value(), " unit ", call.unit_of(slot).value());
-      call.FailToken(token, call.owner(slot) == 0
-                                ? absl::UnavailableError(
-                                      absl::StrCat(where, ": no live replica before the deadline"))
-                                : absl::DeadlineExceededError(
-                                      absl::StrCat(where, ": not answered before the deadline")));
+      call.FailToken(token, HasLiveHolder(call, slot)
+                                ? absl::DeadlineExceededError(
+                                      absl::StrCat(where, ": not answered before the deadline"))
+                                : absl::UnavailableError(absl::StrCat(
+                                      where, ": no live replica before the deadline")));
       ++stats_.failed_rows;
     }
   }
