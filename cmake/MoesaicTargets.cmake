@@ -15,9 +15,7 @@ endif()
 if(MOESAIC_SANITIZER STREQUAL "address")
   set(MOESAIC_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined)
 elseif(MOESAIC_SANITIZER STREQUAL "thread")
-  # -Wno-tsan: GCC warns of Asio's fences, which ThreadSanitizer does not see; Asio does not rely on
-  # them where it uses mutexes.
-  set(MOESAIC_SANITIZE_FLAGS -fsanitize=thread -Wno-tsan)
+  set(MOESAIC_SANITIZE_FLAGS -fsanitize=thread)
 elseif(MOESAIC_SANITIZER)
   message(FATAL_ERROR "MOESAIC_SANITIZER: '${MOESAIC_SANITIZER}' is neither address nor thread")
 endif()
