@@ -61,7 +61,9 @@ class DispatchClient::Impl : public std::enable_shared_from_this<DispatchClient:
         handler_(handler),
         backoff_(options_.initial_backoff) {}
 
-  void Connect();
+  /// Connects from the polling thread after `delay`; nothing when stopping. Every stream is begun
+  /// there, so that all its events follow on the same thread.
+  void ConnectAfter(absl::Duration delay);
   void Stop();
   absl::Status Send(const Dispatch& dispatch);
   void Cancel(absl::Span<const std::uint64_t> dispatch_ids);
@@ -75,7 +77,7 @@ class DispatchClient::Impl : public std::enable_shared_from_this<DispatchClient:
   // Called by the session, on the polling thread.
   void SessionConnected(const PeerHello& shard);
   void SessionEnded(const absl::Status& status);
-  void OnBackoffOver(bool ok);
+  void Connect();
   /// The session that is connected, or nullptr.
   std::shared_ptr<Session> Current() const;
 
@@ -90,7 +92,7 @@ class DispatchClient::Impl : public std::enable_shared_from_this<DispatchClient:
   mutable base::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<Session> session_ ABSL_GUARDED_BY(mutex_);  // being opened or open
-  std::unique_ptr<grpc::Alarm> backoff_timer_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<grpc::Alarm> connect_timer_ ABSL_GUARDED_BY(mutex_);
   absl::Duration backoff_ ABSL_GUARDED_BY(mutex_);
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
 };
@@ -285,21 +287,26 @@ void DispatchClient::Impl::SessionEnded(const absl::Status& status) {
     stopping = stopping_;
   }
   if (!stopping) handler_.OnBroken(status);
-  auto retry = std::make_shared<Event>([this](bool ok) { OnBackoffOver(ok); });
+  absl::Duration delay;
   {
     base::MutexLock lock(mutex_);
-    if (!stopping_) {
-      const auto due = std::chrono::system_clock::now() + absl::ToChronoMilliseconds(backoff_);
-      backoff_ = std::min(2 * backoff_, options_.max_backoff);
-      backoff_timer_ = std::make_unique<grpc::Alarm>();
-      backoff_timer_->Set(poller_.queue(), due, retry->Arm(shared_from_this(), retry));
-    }
+    delay = backoff_;
+    backoff_ = std::min(2 * backoff_, options_.max_backoff);
   }
+  ConnectAfter(delay);
   pending_.Remove();
 }
 
-void DispatchClient::Impl::OnBackoffOver(bool ok) {
-  if (ok) Connect();
+void DispatchClient::Impl::ConnectAfter(absl::Duration delay) {
+  auto due = std::make_shared<Event>([this](bool ok) {
+    if (ok) Connect();
+  });
+  base::MutexLock lock(mutex_);
+  if (stopping_) return;
+  connect_timer_ = std::make_unique<grpc::Alarm>();
+  connect_timer_->Set(poller_.queue(),
+                      std::chrono::system_clock::now() + absl::ToChronoMilliseconds(delay),
+                      due->Arm(shared_from_this(), due));
 }
 
 void DispatchClient::Impl::Stop() {
@@ -307,7 +314,7 @@ void DispatchClient::Impl::Stop() {
     base::MutexLock lock(mutex_);
     stopping_ = true;
     if (session_ != nullptr) session_->Cancel();
-    if (backoff_timer_ != nullptr) backoff_timer_->Cancel();
+    if (connect_timer_ != nullptr) connect_timer_->Cancel();
   }
   pending_.WaitForNone();
 }
@@ -362,7 +369,7 @@ absl::StatusOr<std::unique_ptr<DispatchClient>> DispatchClient::Start(
                                                          .max_backoff = options.max_backoff}));
   auto impl = std::make_shared<Impl>(std::move(options), std::move(channel), poller, pool, handler);
   std::unique_ptr<DispatchClient> client(new DispatchClient(impl));
-  impl->Connect();
+  impl->ConnectAfter(absl::ZeroDuration());
   return client;
 }
 
