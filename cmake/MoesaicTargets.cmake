@@ -66,9 +66,9 @@ function(moesaic_test name)
     endif()
     add_dependencies(tests-${label} ${name})
   endforeach()
-  # Lists do not survive gtest_discover_tests' PROPERTIES, hence the escaped separator.
-  string(REPLACE ";" "\\;" labels "${ARG_LABELS}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}."
+  # A list does not survive gtest_discover_tests, and ctest -L matches a part of a label.
+  list(JOIN ARG_LABELS "," labels)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 TEST_PREFIX "${name}."
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
     PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
