@@ -30,7 +30,15 @@ stage() {
 }
 
 configure() { cmake --preset "$1" >"$results/configure-$1.log" 2>&1 || { cat "$results/configure-$1.log"; return 1; }; }
-build() { configure "$1" && cmake --build --preset "$1" --target "${@:2}" -- -j"$jobs" -k 0 | tail -n 1; }
+# build PRESET TARGET…: quiet unless it fails.
+build() {
+  local preset=$1 log=$results/build-$1.log
+  shift
+  configure "$preset" || return 1
+  cmake --build --preset "$preset" --target "$@" -- -j"$jobs" -k 0 >"$log" 2>&1 && return
+  grep -E -A 8 'error:|FAILED:|undefined reference' "$log" | cut -c1-300 | head -n 120
+  return 1
+}
 
 # ctest_run PRESET CTEST-ARGUMENT…
 ctest_run() {
