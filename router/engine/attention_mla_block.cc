@@ -10,12 +10,6 @@
 namespace moesaic::router {
 namespace {
 
-/// Query rows in f32, [nope | rope] per head, and the distance between them in elements.
-struct QueryRows {
-  base::TensorView rows;  ///< [rows, heads * (nope + rope)]
-  std::int64_t stride = 0;
-};
-
 kernels::RopeArgs RopeOf(const EngineContext& context, const MicroBatch& batch) {
   kernels::RopeArgs args;
   args.positions = HostVector(batch.positions);
@@ -24,13 +18,18 @@ kernels::RopeArgs RopeOf(const EngineContext& context, const MicroBatch& batch) 
   return args;
 }
 
-/// q = q_b(norm(q_a x)); without q_lora the fused rows hold q itself.
-absl::StatusOr<QueryRows> LaunchQuery(const EngineContext& context, const MlaWeights& weights,
-                                      const base::TensorView& fused, const MicroBatch& batch,
-                                      base::Stream& stream) {
+/// q = q_b(norm(q_a x)), or the columns of `fused` that hold q where the model has no q_lora, into
+/// buffers.query.
+absl::Status LaunchQueryProjection(const EngineContext& context, const MlaWeights& weights,
+                                   const base::TensorView& fused, const MicroBatch& batch,
+                                   base::Stream& stream) {
   const model::AttentionConfig& attention = context.config.attention;
+  const base::TensorView query = context.buffers.query.Of(batch);
   if (attention.q_lora_rank == 0) {
-    return QueryRows{Columns(fused, 0, {attention.QueryDim()}), fused.dim(1)};
+    return kernels::Launch(kernels::CastArgs{.x = Columns(fused, 0, {attention.QueryDim()}),
+                                             .y = query,
+                                             .x_row_stride = fused.dim(1)},
+                           stream);
   }
   const base::TensorView normed = context.buffers.inner.Of(batch, attention.q_lora_rank);
   MOESAIC_RETURN_IF_ERROR(
@@ -40,26 +39,21 @@ absl::StatusOr<QueryRows> LaunchQuery(const EngineContext& context, const MlaWei
                                            .eps = attention.mla_norm_eps,
                                            .x_row_stride = fused.dim(1)},
                       {}, stream));
-  const base::TensorView query = context.buffers.query_f32.Of(batch);
-  MOESAIC_RETURN_IF_ERROR(kernels::Launch(
-      kernels::LinearArgs{.x = normed, .weight = &weights.q_b, .y = query}, {}, stream));
-  return QueryRows{query, query.dim(1)};
+  return kernels::Launch(kernels::LinearArgs{.x = normed, .weight = &weights.q_b, .y = query}, {},
+                         stream);
 }
 
-/// Rotates the rotary part of every head in place, then rounds the rows into buffers.query.
-absl::Status LaunchQueryRope(const EngineContext& context, const QueryRows& query,
-                             const MicroBatch& batch, base::Stream& stream) {
+/// Rotates the rotary part of every head of buffers.query in place.
+absl::Status LaunchQueryRope(const EngineContext& context, const MicroBatch& batch,
+                             base::Stream& stream) {
   const model::AttentionConfig& attention = context.config.attention;
+  const base::TensorView query = context.buffers.query.Of(batch);
   kernels::RopeArgs rope = RopeOf(context, batch);
-  rope.x = rope.y = Columns(query.rows, attention.qk_nope_head_dim,
-                            {attention.num_heads, attention.qk_rope_head_dim});
-  rope.x_row_stride = rope.y_row_stride = query.stride;
+  rope.x = rope.y =
+      Columns(query, attention.qk_nope_head_dim, {attention.num_heads, attention.qk_rope_head_dim});
+  rope.x_row_stride = rope.y_row_stride = query.dim(1);
   rope.x_head_stride = rope.y_head_stride = attention.head_dim;
-  MOESAIC_RETURN_IF_ERROR(kernels::Launch(rope, {}, stream));
-  return kernels::Launch(
-      kernels::CastArgs{
-          .x = query.rows, .y = context.buffers.query.Of(batch), .x_row_stride = query.stride},
-      stream);
+  return kernels::Launch(rope, {}, stream);
 }
 
 /// The cache rows [norm(c) | roped k_rope] from the columns of kv_a on, into buffers.key.
@@ -117,9 +111,8 @@ absl::Status LaunchMlaAttention(const EngineContext& context, std::size_t layer,
   const base::TensorView latent = buffers.key.Of(batch);
   MOESAIC_RETURN_IF_ERROR(
       LaunchLatent(context, weights, fused, fused.dim(1) - latent.dim(1), batch, stream));
-  MOESAIC_ASSIGN_OR_RETURN(const QueryRows query,
-                           LaunchQuery(context, weights, fused, batch, stream));
-  MOESAIC_RETURN_IF_ERROR(LaunchQueryRope(context, query, batch, stream));
+  MOESAIC_RETURN_IF_ERROR(LaunchQueryProjection(context, weights, fused, batch, stream));
+  MOESAIC_RETURN_IF_ERROR(LaunchQueryRope(context, batch, stream));
   MOESAIC_RETURN_IF_ERROR(kernels::Launch(
       kernels::KvWriteArgs{
           .rows = latent, .slots = HostVector(batch.kv_slots), .cache = context.kv.keys(layer)},

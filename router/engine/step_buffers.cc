@@ -55,10 +55,7 @@ absl::StatusOr<StepBuffers> StepBuffers::Create(const model::ModelConfig& config
   }
   MOESAIC_RETURN_IF_ERROR(create(buffers.input, compute_dtype, hidden));
   MOESAIC_RETURN_IF_ERROR(create(buffers.fused, DType::kF32, std::max(attention_fused, 2 * mlp)));
-  if (attention.q_lora_rank > 0) {
-    MOESAIC_RETURN_IF_ERROR(create(buffers.query_f32, DType::kF32, attention.QueryDim()));
-  }
-  MOESAIC_RETURN_IF_ERROR(create(buffers.query, compute_dtype, attention.QueryDim()));
+  MOESAIC_RETURN_IF_ERROR(create(buffers.query, DType::kF32, attention.QueryDim()));
   MOESAIC_RETURN_IF_ERROR(create(buffers.key, compute_dtype, mla ? latent : attention.KvDim()));
   if (!mla) MOESAIC_RETURN_IF_ERROR(create(buffers.value, compute_dtype, attention.KvDim()));
   MOESAIC_RETURN_IF_ERROR(create(buffers.inner, compute_dtype, inner));

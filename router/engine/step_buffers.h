@@ -40,8 +40,7 @@ struct StepBuffers {
   RowBuffer normed;         ///< f32 [hidden], after a norm; not allocated when compute is f32
   RowBuffer input;          ///< compute [hidden], what the matrices of a block read
   RowBuffer fused;          ///< f32, output of stacked matrices: q|k|v, q_a|kv_a, gate|up
-  RowBuffer query_f32;      ///< f32 [heads * head_dim], output of q_b (MLA)
-  RowBuffer query;          ///< compute [heads * head_dim]
+  RowBuffer query;          ///< f32 [heads * head_dim]
   RowBuffer key;            ///< compute [kv_heads * head_dim], or [kv_lora + rope]
   RowBuffer value;          ///< compute [kv_heads * head_dim] (GQA)
   RowBuffer inner;          ///< compute, input of a block's last matrix
