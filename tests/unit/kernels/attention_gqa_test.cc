@@ -26,9 +26,9 @@ struct Shape {
 /// A batch with everything its Args point to.
 struct Case {
   Case(const std::vector<TestSequence>& sequences, const Shape& shape, DType dtype,
-       int block_tokens)
+       int block_tokens, DType query_dtype = DType::kF32)
       : batch(sequences, block_tokens),
-        query(batch.Queries(dtype, shape.heads * shape.head_dim)),
+        query(batch.Queries(query_dtype, shape.heads * shape.head_dim)),
         keys(batch.Cache(dtype, shape.kv_heads * shape.head_dim, 1)),
         values(batch.Cache(dtype, shape.kv_heads * shape.v_dim, 2)),
         out(dtype, {batch.rows(), shape.heads * shape.v_dim}) {
@@ -62,14 +62,16 @@ constexpr Shape kShapes[] = {{1, 1, 16, 16}, {4, 2, 32, 24}, {6, 2, 20, 7}, {8, 
 TEST(AttentionGqaTest, EveryTargetAndThreadCountHasTheBitsOfTheReference) {
   for (const Shape& shape : kShapes) {
     for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      Case expected(kMixed, shape, dtype, 16);
-      ASSERT_TRUE(CanRun(expected.args).ok()) << CanRun(expected.args);
-      AttentionGqaReference(expected.args);
-      testing::ForEachTargetAndThreads([&](int threads) {
-        Case actual(kMixed, shape, dtype, 16);
-        ASSERT_TRUE(actual.Run(threads).ok());
-        EXPECT_TRUE(BitsEqual(actual.out, expected.out)) << shape.heads << "x" << shape.head_dim;
-      });
+      for (const DType query_dtype : {DType::kF32, DType::kBF16}) {
+        Case expected(kMixed, shape, dtype, 16, query_dtype);
+        ASSERT_TRUE(CanRun(expected.args).ok()) << CanRun(expected.args);
+        AttentionGqaReference(expected.args);
+        testing::ForEachTargetAndThreads([&](int threads) {
+          Case actual(kMixed, shape, dtype, 16, query_dtype);
+          ASSERT_TRUE(actual.Run(threads).ok());
+          EXPECT_TRUE(BitsEqual(actual.out, expected.out)) << shape.heads << "x" << shape.head_dim;
+        });
+      }
     }
   }
 }

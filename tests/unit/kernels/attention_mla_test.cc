@@ -23,9 +23,9 @@ constexpr MlaShape kLite = {2, 512, 128, 64, 128};
 /// A batch with everything its Args point to.
 struct Case {
   Case(const std::vector<TestSequence>& sequences, const MlaShape& shape, DType dtype,
-       int block_tokens, DType weight_dtype)
+       int block_tokens, DType weight_dtype, DType query_dtype = DType::kF32)
       : batch(sequences, block_tokens),
-        query(batch.Queries(dtype, shape.heads * (shape.nope + shape.rope))),
+        query(batch.Queries(query_dtype, shape.heads * (shape.nope + shape.rope))),
         cache(batch.Cache(dtype, shape.kv_lora + shape.rope, 1)),
         kv_b(HostTensor::Random(weight_dtype,
                                 {shape.heads * (shape.nope + shape.v_dim), shape.kv_lora}, 5,
@@ -70,14 +70,16 @@ TEST(AttentionMlaTest, EveryTargetAndThreadCountHasTheBitsOfTheReference) {
   for (const MlaShape& shape : {kTiny, kOdd}) {
     for (const DType dtype : {DType::kF32, DType::kBF16}) {
       for (const DType weight : {dtype, DType::kF8E4M3}) {
-        Case expected(kMixed, shape, dtype, 16, weight);
-        ASSERT_TRUE(CanRun(expected.args).ok()) << CanRun(expected.args);
-        AttentionMlaReference(expected.args);
-        testing::ForEachTargetAndThreads([&](int threads) {
-          Case actual(kMixed, shape, dtype, 16, weight);
-          ASSERT_TRUE(actual.Run(threads).ok());
-          EXPECT_TRUE(BitsEqual(actual.out, expected.out)) << shape.kv_lora;
-        });
+        for (const DType query : {DType::kF32, DType::kBF16}) {
+          Case expected(kMixed, shape, dtype, 16, weight, query);
+          ASSERT_TRUE(CanRun(expected.args).ok()) << CanRun(expected.args);
+          AttentionMlaReference(expected.args);
+          testing::ForEachTargetAndThreads([&](int threads) {
+            Case actual(kMixed, shape, dtype, 16, weight, query);
+            ASSERT_TRUE(actual.Run(threads).ok());
+            EXPECT_TRUE(BitsEqual(actual.out, expected.out)) << shape.kv_lora;
+          });
+        }
       }
     }
   }
