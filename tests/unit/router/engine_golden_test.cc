@@ -66,9 +66,9 @@ struct Bf16Limits {
   double replayed_error = 0.1;  ///< Largest, with the golden choices replayed.
 };
 
-/// The defaults are the goal. Where we miss it, so does the reference implementation in bf16 (random
-/// weights make gates nearly tied and attention sharp), and what it measures is the limit: see
-/// docs/accuracy.md.
+/// The defaults are the goal. Where we miss it, so does the reference implementation in bf16
+/// (random weights make gates nearly tied and attention sharp), and what it measures is the limit:
+/// see docs/accuracy.md.
 Bf16Limits LimitsOf(const std::string& checkpoint) {
   if (checkpoint == "mixtral") return {.mean_error = 0.1465};
   if (checkpoint == "deepseek_v2_lite") return {.mean_error = 0.0531, .replayed_error = 0.3087};
