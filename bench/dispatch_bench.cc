@@ -3,6 +3,7 @@
 // client, parser, gather and reply writer, and no expert behind them. Exit code 1 when a goal is
 // missed. --quick takes less than 40 s.
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,6 +31,22 @@ constexpr double kMaxRatioOneToken = 2.2;
 constexpr double kMaxRatioSixteenTokens = 2.4;
 constexpr double kMinNaiveOverOurs = 5.0;
 constexpr double kMinPipelinedShare = 0.55;
+
+/// Keeps this process on the `index`-th of the CPUs it may use, when there are that many. Both ends
+/// spin; on one CPU they would wait for each other's time slice instead.
+void StayOnCpu(int index) {
+  cpu_set_t allowed;
+  MOESAIC_CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+  if (CPU_COUNT(&allowed) <= index) return;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || index-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    MOESAIC_CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    return;
+  }
+}
 
 /// A server in a process of its own; ended by closing its pipe.
 class ChildServer {
@@ -235,15 +252,20 @@ int Run(bool quick, const std::string& naive_program) {
   // Children first: gRPC must not have started threads before a fork.
   int raw_port = 0;
   const ChildServer raw([&raw_port](int port_pipe, int) {
+    StayOnCpu(1);
     const int listener = ListenOnLoopback(&raw_port);
     MOESAIC_CHECK(write(port_pipe, &raw_port, sizeof raw_port) == sizeof raw_port);
     ServeRawEcho(listener);
   });
-  const ChildServer shard([](int port, int stop) { ServeDispatch(port, stop, false); });
+  const ChildServer shard([](int port, int stop) {
+    StayOnCpu(1);
+    ServeDispatch(port, stop, false);
+  });
   const ChildServer pooled([](int port, int stop) { ServeDispatch(port, stop, true); });
   NaivePeer naive_server(naive_program, {"serve"});
   const auto naive_port = static_cast<int>(naive_server.ReadNumber());
   NaivePeer naive(naive_program, {"measure", std::to_string(naive_port)});
+  StayOnCpu(0);  // after the last child has been started
   DispatchLoop ours(shard.port());
   DispatchLoop hand_off(pooled.port());
   const Peers peers{raw, ours, hand_off, naive};

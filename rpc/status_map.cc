@@ -81,7 +81,7 @@ std::optional<absl::Duration> ParseDetails(const std::string& bytes) {
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   // The canonical codes have the same numbers in both libraries.
-  const auto code = static_cast<grpc::StatusCode>(status.raw_code());
+  const auto code = static_cast<grpc::StatusCode>(status.code());
   const std::optional<absl::Duration> delay = RetryDelay(status);
   return grpc::Status(code, std::string(status.message()),
                       delay ? SerializeDetails(status, *delay) : std::string());
