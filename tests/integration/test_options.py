@@ -59,7 +59,7 @@ def test_a_request_times_out():
     with Cluster(checkpoint("olmoe"), shards=1) as cluster:
         response = cluster.http.post("/v1/completions", headers={"X-Request-Timeout-Ms": "100"},
                                      json={"prompt": [5], "max_tokens": 4000, "ignore_eos": True})
-        assert response.status_code in (408, 504) and response.json()["error"]["message"]
+        assert response.status_code == 504 and response.json()["error"]["message"]
         cluster.assert_alive()
 
 

@@ -1,6 +1,5 @@
 #include "monitoring/registry.h"
 
-#include <regex>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -10,6 +9,7 @@ namespace moesaic::monitoring {
 namespace {
 
 using testing::HasSubstr;
+using testing::MatchesRegex;
 
 TEST(RegistryTest, ExposesWhatWasRecorded) {
   Registry registry;
@@ -53,13 +53,13 @@ TEST(CatalogueTest, NamesFollowTheRules) {
                                 metrics::kPromptTokensTotal,    metrics::kCachedPromptTokensTotal,
                                 metrics::kGeneratedTokensTotal, metrics::kPreemptionsTotal,
                                 metrics::kDispatchesTotal,      metrics::kDispatchedRowsTotal};
-  const std::regex counter_name("moesaic_[a-z_]+_total");
-  for (const MetricDef& def : counters) EXPECT_TRUE(std::regex_match(def.name, counter_name));
+  for (const MetricDef& def : counters)
+    EXPECT_THAT(def.name, MatchesRegex("moesaic_[a-z_]+_total"));
   const MetricDef histograms[] = {metrics::kTimeToFirstTokenSeconds,
                                   metrics::kInterTokenLatencySeconds,
                                   metrics::kRequestDurationSeconds, metrics::kRequestPhaseSeconds};
-  const std::regex seconds_name("moesaic_[a-z_]+");
-  for (const MetricDef& def : histograms) EXPECT_TRUE(std::regex_match(def.name, seconds_name));
+  for (const MetricDef& def : histograms)
+    EXPECT_THAT(def.name, MatchesRegex("moesaic_[a-z_]+_seconds"));
 }
 
 }  // namespace
