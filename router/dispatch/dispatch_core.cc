@@ -136,19 +136,23 @@ void ExpertDispatcher::Impl::SetPlacement(
   RetryWaiting(/*forget_refusals=*/true);
 }
 
+bool ExpertDispatcher::Impl::HasLiveHolder(base::LayerId layer, base::UnitId unit) const {
+  if (placement_ == nullptr) return false;
+  // Not a lambda for any_of: clang would analyse it as if it ran without the lock.
+  for (const base::ShardId id : placement_->Holders(layer, unit)) {
+    const auto found = links_.find(id);
+    if (found != links_.end() && found->second->connected()) return true;
+  }
+  return false;
+}
+
 absl::Status ExpertDispatcher::Impl::Ready() const {
   base::MutexLock lock(mutex_);
   if (placement_ == nullptr) return absl::UnavailableError("no placement yet");
-  const auto& links = links_;  // a lambda is analysed as if it ran without the lock
   const placement::ExpertTopology& topology = placement_->topology();
   for (const base::LayerId layer : topology.moe_layers) {
     for (std::uint32_t unit = 0; unit < topology.units_per_layer(); ++unit) {
-      const auto holders = placement_->Holders(layer, base::UnitId(unit));
-      const bool live = std::any_of(holders.begin(), holders.end(), [&links](base::ShardId id) {
-        const auto link = links.find(id);
-        return link != links.end() && link->second->connected();
-      });
-      if (!live) {
+      if (!HasLiveHolder(layer, base::UnitId(unit))) {
         return absl::UnavailableError(
             absl::StrCat("layer ", layer.value(), " unit ", unit, ": no connected shard holds it"));
       }

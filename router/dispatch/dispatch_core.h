@@ -93,8 +93,8 @@ class ExpertDispatcher::Impl {
   void CopyResults(const InFlightDispatch& plan, const rpc::DispatchReply& reply,
                    const Accepted& accepted);
   void FailExpired(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  /// Whether a shard that can be reached holds the slot's unit.
-  bool HasLiveHolder(const ExpertCallState& call, std::int32_t slot) const
+  /// Whether a shard that can be reached holds the unit.
+  bool HasLiveHolder(base::LayerId layer, base::UnitId unit) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Forgets dispatches nobody waits for and returns whom to tell.
   std::vector<Plan> TakeUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

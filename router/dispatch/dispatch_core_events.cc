@@ -182,15 +182,6 @@ void ExpertDispatcher::Impl::OnTimer(absl::Duration due) {
   ArmTimer();
 }
 
-bool ExpertDispatcher::Impl::HasLiveHolder(const ExpertCallState& call, std::int32_t slot) const {
-  if (placement_ == nullptr) return false;
-  const auto holders = placement_->Holders(call.call().layer, call.unit_of(slot));
-  return std::any_of(holders.begin(), holders.end(), [this](base::ShardId id) {
-    const auto found = links_.find(id);
-    return found != links_.end() && found->second->connected();
-  });
-}
-
 void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
   for (auto& [id, active] : calls_) {
     if (active.next_deadline > now) continue;
@@ -206,7 +197,7 @@ void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
       }
       const std::string where =
           absl::StrCat("layer ", call.call().layer.value(), " unit ", call.unit_of(slot).value());
-      call.FailToken(token, HasLiveHolder(call, slot)
+      call.FailToken(token, HasLiveHolder(call.call().layer, call.unit_of(slot))
                                 ? absl::DeadlineExceededError(
                                       absl::StrCat(where, ": not answered before the deadline"))
                                 : absl::UnavailableError(absl::StrCat(
