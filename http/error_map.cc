@@ -1,18 +1,18 @@
 #include "http/error_map.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/retry_delay.h"
 #include "base/strings.h"
 #include "nlohmann/json.hpp"
 
 namespace moesaic::http {
 namespace {
 
-constexpr absl::string_view kRetryAfterUrl = "moesaic/retry_after_ms";
 constexpr absl::string_view kCodeUrl = "moesaic/error_code";
 constexpr absl::string_view kParamUrl = "moesaic/param";
 constexpr absl::string_view kHttpStatusUrl = "moesaic/http_status";
@@ -107,11 +107,6 @@ int HttpStatusOf(const absl::Status& status) {
   return MapCode(status.code());
 }
 
-absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
-  const std::int64_t delay_ms = std::max<std::int64_t>(0, absl::ToInt64Milliseconds(delay));
-  return WithPayload(std::move(status), kRetryAfterUrl, absl::StrCat(delay_ms));
-}
-
 absl::Status WithErrorCode(absl::Status status, std::string_view code) {
   return WithPayload(std::move(status), kCodeUrl, base::ToAbsl(code));
 }
@@ -122,12 +117,6 @@ absl::Status WithParam(absl::Status status, std::string_view param) {
 
 absl::Status WithHttpStatus(absl::Status status, int http_status) {
   return WithPayload(std::move(status), kHttpStatusUrl, absl::StrCat(http_status));
-}
-
-std::optional<absl::Duration> RetryAfterOf(const absl::Status& status) {
-  std::int64_t delay_ms = 0;
-  if (!absl::SimpleAtoi(PayloadOf(status, kRetryAfterUrl), &delay_ms)) return std::nullopt;
-  return absl::Milliseconds(delay_ms);
 }
 
 std::string ErrorCodeOf(const absl::Status& status) { return PayloadOf(status, kCodeUrl); }
@@ -153,7 +142,7 @@ Response ErrorResponse(const absl::Status& status) {
   Response response;
   response.status = HttpStatusOf(status);
   response.body = ErrorJson(status);
-  std::optional<absl::Duration> delay = RetryAfterOf(status);
+  std::optional<absl::Duration> delay = base::RetryDelay(status);
   if (!delay && (response.status == 429 || response.status == 503)) delay = absl::Seconds(1);
   if (delay) {
     const std::int64_t delay_ms = absl::ToInt64Milliseconds(*delay);

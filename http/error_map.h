@@ -1,11 +1,9 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "http/message.h"
 
 namespace moesaic::http {
@@ -19,14 +17,12 @@ namespace moesaic::http {
 int HttpStatusOf(const absl::Status& status);
 
 /// Payloads an error may carry on its way to the client. Each returns the status with it attached.
-absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
 absl::Status WithErrorCode(absl::Status status, std::string_view code);
 absl::Status WithParam(absl::Status status, std::string_view param);
 /// Answers with this HTTP status instead of the one mapped (413, 405, …).
 absl::Status WithHttpStatus(absl::Status status, int http_status);
 
 /// What such a payload says, if it is there.
-std::optional<absl::Duration> RetryAfterOf(const absl::Status& status);
 std::string ErrorCodeOf(const absl::Status& status);
 std::string ParamOf(const absl::Status& status);
 

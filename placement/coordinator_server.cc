@@ -45,6 +45,7 @@ class CoordinatorServer::Impl {
     rpc::ServerOptions server;
     server.address = options.listen_address;
     server.allow_insecure = options.insecure;
+    server.enable_reflection = options.reflection;
     server.services = {&service_};
     MOESAIC_ASSIGN_OR_RETURN(server_, rpc::StartServer(std::move(server)));
     server_->SetServing(true, kServiceName);

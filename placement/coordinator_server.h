@@ -12,7 +12,8 @@ namespace moesaic::placement {
 /// A coordinator process: its address, and how it behaves.
 struct CoordinatorOptions : CoordinatorPolicy {
   std::string listen_address = "127.0.0.1:0";
-  bool insecure = false;  ///< Allow listening beyond loopback without TLS.
+  bool insecure = false;    ///< Allow listening beyond loopback without TLS.
+  bool reflection = false;  ///< gRPC server reflection, for people with grpcurl.
 };
 
 /// One coordinator process: serves Coordinator and health, keeps the membership, brings shards to

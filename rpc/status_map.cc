@@ -1,7 +1,9 @@
 #include "rpc/status_map.h"
 
+#include <optional>
 #include <string>
 
+#include "base/retry_delay.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/unknown_field_set.h"
@@ -9,8 +11,7 @@
 namespace moesaic::rpc {
 namespace {
 
-/// The type URL of google.rpc.RetryInfo: both the payload's key in an absl::Status and the detail's
-/// type on the wire.
+/// The type URL of google.rpc.RetryInfo.
 constexpr char kRetryInfoUrl[] = "type.googleapis.com/google.rpc.RetryInfo";
 
 // Field numbers of google/rpc/status.proto and error_details.proto, which Debian does not package.
@@ -82,7 +83,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   // The canonical codes have the same numbers in both libraries.
   const auto code = static_cast<grpc::StatusCode>(status.code());
-  const std::optional<absl::Duration> delay = RetryDelay(status);
+  const std::optional<absl::Duration> delay = base::RetryDelay(status);
   return grpc::Status(code, std::string(status.message()),
                       delay ? SerializeDetails(status, *delay) : std::string());
 }
@@ -95,20 +96,9 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
                         : absl::StatusCode::kUnknown;
   absl::Status mapped(code, status.error_message());
   if (const auto delay = ParseDetails(status.error_details())) {
-    return WithRetryDelay(std::move(mapped), *delay);
+    return base::WithRetryDelay(std::move(mapped), *delay);
   }
   return mapped;
-}
-
-absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
-  status.SetPayload(kRetryInfoUrl, absl::Cord(SerializeRetryInfo(delay)));
-  return status;
-}
-
-std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
-  const auto payload = status.GetPayload(kRetryInfoUrl);
-  if (!payload) return std::nullopt;
-  return ParseRetryInfo(std::string(*payload));
 }
 
 }  // namespace moesaic::rpc

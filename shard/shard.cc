@@ -169,6 +169,7 @@ absl::Status Shard::Impl::Start() {
   rpc::ServerOptions server;
   server.address = options_.listen_address;
   server.allow_insecure = options_.insecure;
+  server.enable_reflection = options_.reflection;
   server.dispatch = &dispatch_;  // registers service_ too
   MOESAIC_ASSIGN_OR_RETURN(server_, rpc::StartServer(std::move(server)));
   if (!options_.coordinator_address.empty()) MOESAIC_RETURN_IF_ERROR(StartRegistration());

@@ -32,7 +32,8 @@ struct ShardOptions {
   std::uint32_t max_batch_rows = 4096;  ///< Most assignments one batch computes.
   /// Undone request bytes one router may have queued: 64 dispatches of the largest size.
   std::uint64_t queue_bytes_per_router = std::uint64_t{64} << 20;
-  bool insecure = false;  ///< Allow listening beyond loopback without TLS.
+  bool insecure = false;    ///< Allow listening beyond loopback without TLS.
+  bool reflection = false;  ///< gRPC server reflection, for people with grpcurl.
 };
 
 /// One expert-shard process: opens the checkpoint, serves ExpertShard and health, registers with

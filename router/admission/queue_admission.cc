@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "http/error_map.h"
+#include "base/retry_delay.h"
 
 namespace moesaic::router {
 
@@ -13,7 +13,7 @@ absl::Status AdmitToQueue(const QueueSnapshot& snapshot) {
   const int shrink = std::max(1, snapshot.max_queue / 10);
   const absl::Duration delay =
       std::clamp(snapshot.admission_interval * shrink, absl::Seconds(1), absl::Seconds(60));
-  return http::WithRetryAfter(absl::ResourceExhaustedError(absl::StrCat(
+  return base::WithRetryDelay(absl::ResourceExhaustedError(absl::StrCat(
                                   "the waiting queue is full (", snapshot.max_queue, " requests)")),
                               delay);
 }

@@ -16,7 +16,7 @@ struct QueueSnapshot {
 
 /// Decides whether a new generation may wait. Pure.
 /// Errors: Unavailable while draining; ResourceExhausted when the queue is full, with a retry
-/// delay (http::WithRetryAfter): the time the queue needs to shrink by a tenth, within [1 s, 60 s].
+/// delay (base::WithRetryDelay): the time the queue needs to shrink by a tenth, within [1 s, 60 s].
 absl::Status AdmitToQueue(const QueueSnapshot& snapshot);
 
 }  // namespace moesaic::router

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "http/error_map.h"
 #include "rpc/status_map.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -26,13 +25,6 @@ void TakeFromGrpc([[maybe_unused]] void* stream) {
 #if defined(__SANITIZE_THREAD__)
   __tsan_acquire(stream);
 #endif
-}
-
-grpc::Status WireStatus(absl::Status status) {
-  if (const auto delay = http::RetryAfterOf(status)) {
-    status = rpc::WithRetryDelay(std::move(status), *delay);
-  }
-  return rpc::ToGrpcStatus(status);
 }
 
 }  // namespace
@@ -130,7 +122,7 @@ void GenerateStream::Advance() {
   // Outside the lock; whoever set writing_ or finished_ is the only one to get here. After Finish
   // the object may be gone.
   HandToGrpc(this);
-  finish ? Finish(WireStatus(std::move(status))) : StartWrite(&in_flight_);
+  finish ? Finish(rpc::ToGrpcStatus(std::move(status))) : StartWrite(&in_flight_);
 }
 
 void GenerateStream::OnDone() {

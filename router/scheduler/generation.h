@@ -98,7 +98,7 @@ class Generator {
 
   /// Queues a generation. Errors (the sink is then never called): InvalidArgument when it can never
   /// fit (context length, KV cache); ResourceExhausted when the waiting queue is full (with a
-  /// retry-after payload, see http/error_map.h); Unavailable while draining.
+  /// retry delay, see base/retry_delay.h); Unavailable while draining.
   /// Returns a handle for Cancel.
   virtual absl::StatusOr<std::uint64_t> Submit(GenerationRequest request, Sink sink) = 0;
   /// Ends a generation within one step; its sink is not called any more once the loop has seen the

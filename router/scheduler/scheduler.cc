@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/retry_delay.h"
 #include "base/status_macros.h"
-#include "http/error_map.h"
 #include "router/admission/queue_admission.h"
 
 namespace moesaic::router {
@@ -81,7 +81,7 @@ absl::StatusOr<std::uint64_t> Scheduler::Submit(GenerationRequest request, Sink 
   base::MutexLock lock(mutex_);
   --queued_;
   --accepted_;
-  return http::WithRetryAfter(std::move(posted), absl::Seconds(1));
+  return base::WithRetryDelay(std::move(posted), absl::Seconds(1));
 }
 
 void Scheduler::Cancel(std::uint64_t handle) {

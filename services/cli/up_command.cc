@@ -143,6 +143,7 @@ absl::Status LocalCluster::StartCoordinator() {
   std::vector<std::string> flags = line_.coordinator_table.Given();
   flags.push_back("--listen=127.0.0.1:0");
   flags.push_back(absl::StrCat("--expect-shards=", line_.up.shards));
+  flags.push_back("--reflection");
   ChildSpec spec = Spec("coordinator", "moesaic-coordinator", std::move(flags));
   spec.address_flags = {{"grpc", "--listen"}};
   MOESAIC_ASSIGN_OR_RETURN(coordinator_, supervisor_.Start(std::move(spec)));
@@ -159,6 +160,7 @@ absl::Status LocalCluster::StartShards() {
     flags.push_back(absl::StrCat("--node=node-", i % nodes + 1));
     flags.push_back("--coordinator=" + coordinator_->Address("grpc"));
     flags.push_back(absl::StrCat("--state-dir=", line_.up.state_dir, "/", name));
+    flags.push_back("--reflection");
     ChildSpec spec = Spec(name, "moesaic-shard", std::move(flags));
     spec.address_flags = {{"grpc", "--listen"}};
     MOESAIC_RETURN_IF_ERROR(supervisor_.Start(std::move(spec)).status());

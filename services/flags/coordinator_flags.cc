@@ -17,6 +17,7 @@ void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   table.Add("expect-shards", options.expect_shards,
             "Make the first assignment when so many have registered; 0 = when none has come for a "
             "moment");
+  table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
 }
 
 placement::CoordinatorOptions CoordinatorFlags::Resolve() const {

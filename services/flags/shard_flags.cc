@@ -31,6 +31,7 @@ void ShardFlags::DeclareIdentity(FlagTable& table) {
   table.Add("coordinator", options.coordinator_address, "host:port of the coordinator");
   table.Add("node", options.node, "Machine this runs on; replicas prefer different ones");
   table.Add("state-dir", options.state_dir, "Folder of the remembered assignment");
+  table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
 }
 
 absl::StatusOr<shard::ShardOptions> ShardFlags::Resolve() const {

@@ -60,9 +60,11 @@ def test_health_and_reflection(olmoe, shard_channel):
             assert check.status == health_pb2.HealthCheckResponse.SERVING
     check = health_pb2_grpc.HealthStub(shard_channel).Check(health_pb2.HealthCheckRequest())
     assert check.status == health_pb2.HealthCheckResponse.SERVING
-    with grpc.insecure_channel(olmoe.child("router-1")["grpc"]) as channel:
-        services = ProtoReflectionDescriptorDatabase(channel).get_services()
-    assert "moesaic.v1.Inference" in services
+    for child, service in (("router-1", "Inference"), ("shard-1", "ExpertShard"),
+                           ("coordinator", "Coordinator")):
+        with grpc.insecure_channel(olmoe.child(child)["grpc"]) as channel:
+            assert f"moesaic.v1.{service}" in ProtoReflectionDescriptorDatabase(
+                channel).get_services()
 
 
 def hello(described, **changes):

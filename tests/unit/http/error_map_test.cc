@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/retry_delay.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
@@ -59,8 +60,7 @@ TEST(ErrorMapTest, DefaultsToNullParamAndCode) {
 
 TEST(ErrorMapTest, RetryAfterRoundsUpToSeconds) {
   const absl::Status status =
-      WithRetryAfter(absl::ResourceExhaustedError("full"), absl::Milliseconds(2500));
-  EXPECT_EQ(RetryAfterOf(status), absl::Milliseconds(2500));
+      base::WithRetryDelay(absl::ResourceExhaustedError("full"), absl::Milliseconds(2500));
   const Response response = ErrorResponse(status);
   EXPECT_EQ(response.status, 429);
   EXPECT_EQ(HeaderOf(response, "retry-after"), "3");

@@ -94,9 +94,12 @@ TEST_P(EngineBits, WithTwoMicroBatches) {
 TEST_P(EngineBits, WithAnotherBlockSize) { ExpectSameBits({.kv_block_tokens = 5}); }
 
 TEST_P(EngineBits, AfterPreemption) {
-  // Two of the five sequences fit at their full length.
+  // Two of the five sequences fit at their full length. Whether they meet depends on how fast they
+  // are submitted: on to the next round until they do.
   RouterHarness router(GetParam(), {.kv_block_tokens = 4, .kv_tokens = 160});
-  EXPECT_EQ(Together(router, Requests()), Alone());
+  for (int round = 0; round < 100 && router.scheduler().stats().preemptions == 0; ++round) {
+    ASSERT_EQ(Together(router, Requests()), Alone());
+  }
   EXPECT_GT(router.scheduler().stats().preemptions, 0u);
 }
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "http/error_map.h"
+#include "base/retry_delay.h"
 
 namespace moesaic::router {
 namespace {
@@ -20,7 +20,7 @@ TEST(QueueAdmissionTest, DrainingGoesBeforeFull) {
 
 TEST(QueueAdmissionTest, RetryDelayIsTheTimeToShrinkByATenthWithinBounds) {
   const auto delay = [](int max_queue, absl::Duration interval) {
-    return *http::RetryAfterOf(AdmitToQueue(
+    return *base::RetryDelay(AdmitToQueue(
         {.waiting = max_queue, .max_queue = max_queue, .admission_interval = interval}));
   };
   EXPECT_EQ(delay(100, absl::Milliseconds(500)), absl::Seconds(5));

@@ -8,6 +8,7 @@
 
 #include "base/loop.h"
 #include "base/mutex.h"
+#include "base/retry_delay.h"
 #include "http/error_map.h"
 
 namespace moesaic::router {
@@ -215,7 +216,7 @@ TEST_F(SchedulerTest, RefusesWhatCanNeverFitAndAFullQueue) {
   ASSERT_TRUE(scheduler_->Submit(Request(1, 1), events.Sink()).ok());
   const absl::Status full = scheduler_->Submit(Request(1, 1), events.Sink()).status();
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(http::RetryAfterOf(full).has_value());
+  EXPECT_TRUE(base::RetryDelay(full).has_value());
 }
 
 TEST_F(SchedulerTest, ACancelledGenerationLeavesAfterItsStep) {

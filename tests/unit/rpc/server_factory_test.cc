@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/retry_delay.h"
 #include "gmock/gmock.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -26,7 +27,7 @@ class DescribedShard final : public v1::ExpertShard::Service {
   grpc::Status Drain(grpc::ServerContext*, const v1::DrainRequest*, v1::DrainResponse*) override {
     drained = true;
     return ToGrpcStatus(
-        WithRetryDelay(absl::ResourceExhaustedError("busy"), absl::Milliseconds(20)));
+        base::WithRetryDelay(absl::ResourceExhaustedError("busy"), absl::Milliseconds(20)));
   }
   bool drained = false;
 };
@@ -59,7 +60,7 @@ TEST(ServerFactoryTest, StatusesKeepTheirRetryDelay) {
   ASSERT_TRUE(server.ok());
   const absl::Status status = Call((*server)->address(), &v1::ExpertShard::Stub::Drain);
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(RetryDelay(status), absl::Milliseconds(20));
+  EXPECT_EQ(base::RetryDelay(status), absl::Milliseconds(20));
 }
 
 TEST(ServerFactoryTest, TheAuthoriserComesBeforeTheHandler) {

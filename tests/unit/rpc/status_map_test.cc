@@ -1,5 +1,6 @@
 #include "rpc/status_map.h"
 
+#include "base/retry_delay.h"
 #include "gtest/gtest.h"
 
 namespace moesaic::rpc {
@@ -21,17 +22,17 @@ TEST(StatusMapTest, UnknownCodesBecomeUnknown) {
 
 TEST(StatusMapTest, TheRetryDelayTravels) {
   const absl::Duration delay = absl::Milliseconds(1500);
-  const absl::Status full = WithRetryDelay(absl::ResourceExhaustedError("full"), delay);
-  EXPECT_EQ(RetryDelay(full), delay);
+  const absl::Status full = base::WithRetryDelay(absl::ResourceExhaustedError("full"), delay);
+  EXPECT_EQ(base::RetryDelay(full), delay);
   const absl::Status back = FromGrpcStatus(ToGrpcStatus(full));
   EXPECT_EQ(back.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(RetryDelay(back), delay);
+  EXPECT_EQ(base::RetryDelay(back), delay);
 }
 
 TEST(StatusMapTest, DetailsThatMeanNothingAreLeftOut) {
   const grpc::Status odd(grpc::StatusCode::UNAVAILABLE, "odd", "\xff\xff\xff");
   EXPECT_EQ(FromGrpcStatus(odd), absl::UnavailableError("odd"));
-  EXPECT_EQ(RetryDelay(absl::UnavailableError("plain")), std::nullopt);
+  EXPECT_EQ(base::RetryDelay(absl::UnavailableError("plain")), std::nullopt);
 }
 
 }  // namespace

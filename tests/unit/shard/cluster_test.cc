@@ -59,13 +59,20 @@ class ClusterTest : public ::testing::Test {
     shards_.push_back(*std::move(shard));
   }
 
+  /// Asks until there is an answer: a call may still meet the connection to a coordinator that has
+  /// just been restarted.
   v1::DescribeClusterResponse Describe() {
+    const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(10);
     auto stub = v1::Coordinator::NewStub(*rpc::MakeChannel(coordinator_->address(), {}));
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
     v1::DescribeClusterResponse response;
-    EXPECT_TRUE(stub->DescribeCluster(&context, {}, &response).ok());
+    bool answered = false;
+    while (!answered && std::chrono::system_clock::now() < deadline) {
+      grpc::ClientContext context;
+      context.set_wait_for_ready(true);
+      context.set_deadline(deadline);
+      answered = stub->DescribeCluster(&context, {}, &response).ok();
+    }
+    EXPECT_TRUE(answered);
     return response;
   }
 
