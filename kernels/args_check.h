@@ -44,7 +44,7 @@ class ArgsCheck {
   void Fail(std::string_view name, absl::string_view what);
 
   std::string_view op_;
-  KernelDevices devices_;
+  [[maybe_unused]] KernelDevices devices_;  // a build without CUDA has one kind
   absl::Status status_;
   bool has_device_ = false;
   base::Device device_;

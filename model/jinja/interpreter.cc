@@ -290,7 +290,7 @@ absl::Status Interpreter::BindParameters(const Macro& macro, const CallArguments
   }
   for (const auto& [name, value] : arguments.named) {
     const auto it = std::find_if(macro.parameters.begin(), macro.parameters.end(),
-                                 [&](const Parameter& p) { return p.name == name; });
+                                 [&name = name](const Parameter& p) { return p.name == name; });
     if (it != macro.parameters.end()) {
       bound[it - macro.parameters.begin()] = true;
       scope.Set(name, value);
