@@ -31,6 +31,7 @@ namespace {
 
 /// How often children and signals are looked at, and progress is asked for while starting.
 constexpr absl::Duration kTick = absl::Milliseconds(100);
+/// Answers in progress may take this long once a signal has come.
 constexpr absl::Duration kStopGrace = absl::Seconds(15);
 
 struct UpFlags {
@@ -69,6 +70,8 @@ class LocalCluster {
   /// Starts everything, waits until it serves, then keeps it alive until a signal comes.
   /// Errors: why it could not start.
   absl::Status Run();
+  /// Ends all processes; what they are answering may finish within kStopGrace.
+  void Stop() { supervisor_.StopAll(kStopGrace); }
 
  private:
   absl::Status StartCoordinator();
@@ -274,12 +277,10 @@ int Up(const UpCommandLine& line) {
   absl::Status status = CheckModel(line.router.model.model_dir);
   if (status.ok()) status = MakeStateDir(line.up.state_dir);
   if (!status.ok()) return Fail("up", std::string(status.message())), kExitUsage;
-  absl::Status ended;
-  {
-    LocalCluster cluster(line);
-    ended = cluster.Run();
-    base::LogInfo("stopping");
-  }
+  LocalCluster cluster(line);
+  const absl::Status ended = cluster.Run();
+  base::LogInfo("stopping");
+  cluster.Stop();
   if (!ended.ok()) return Fail("up", std::string(ended.message()));
   return kExitOk;
 }
