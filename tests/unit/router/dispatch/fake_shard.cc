@@ -110,18 +110,18 @@ void FakeShard::OnCancel(rpc::StreamId, absl::Span<const std::uint64_t> ids) {
   changed_.NotifyAll();
 }
 
-bool FakeShard::WaitFor(const int& counter, int count) {
+bool FakeShard::WaitFor(int FakeShard::*counter, int count) {
   const absl::Time until = absl::Now() + absl::Seconds(20);
   base::MutexLock lock(mutex_);
-  while (counter < count) {
+  while (this->*counter < count) {
     if (absl::Now() > until) return false;
     changed_.WaitFor(mutex_, absl::Milliseconds(100));
   }
   return true;
 }
 
-bool FakeShard::WaitForDispatches(int count) { return WaitFor(dispatches_, count); }
-bool FakeShard::WaitForCancels(int count) { return WaitFor(cancels_, count); }
+bool FakeShard::WaitForDispatches(int count) { return WaitFor(&FakeShard::dispatches_, count); }
+bool FakeShard::WaitForCancels(int count) { return WaitFor(&FakeShard::cancels_, count); }
 
 int FakeShard::dispatches() const {
   base::MutexLock lock(mutex_);

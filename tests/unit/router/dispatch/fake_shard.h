@@ -63,7 +63,7 @@ class FakeShard final : public rpc::DispatchHandler {
     rpc::Dispatch dispatch;
   };
   void Answer(rpc::StreamId stream, const rpc::Dispatch& dispatch);
-  bool WaitFor(const int& counter, int count);
+  bool WaitFor(int FakeShard::*counter, int count);
 
   const Options options_;
   rpc::BufferPool pool_;
