@@ -298,7 +298,8 @@ TEST_F(ApiServerTest, MetricsCountWhatHappened) {
   std::string text;
   do {
     text = Get("/metrics").body;
-  } while (text.find("endpoint=\"other\"") == std::string::npos && absl::Now() < until);
+  } while (text.find("code=\"404\",endpoint=\"other\"} 1") == std::string::npos &&
+           absl::Now() < until);
   EXPECT_THAT(text, HasSubstr("moesaic_requests_total{code=\"200\",endpoint=\"/completions\"} 1"));
   EXPECT_THAT(text, HasSubstr("moesaic_requests_total{code=\"404\",endpoint=\"other\"} 1"));
   EXPECT_THAT(text, HasSubstr("moesaic_unknown_request_fields_total 1"));
