@@ -12,6 +12,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -33,14 +34,17 @@ using boost::system::error_code;
 using Parser = bhttp::response_parser<bhttp::string_body>;
 using OnData = absl::FunctionRef<bool(std::string_view)>;
 
-/// A connected, non-blocking TCP socket with time limits. Closed on destruction.
+/// A connected, non-blocking TCP socket with time limits, whose waiting can be interrupted. Closed
+/// on destruction.
 class Socket {
  public:
-  explicit Socket(int fd) : fd_(fd) {}
+  /// `interrupt_fd`: see ClientOptions.
+  Socket(int fd, int interrupt_fd) : fd_(fd), interrupt_fd_(interrupt_fd) {}
   ~Socket() {
     if (fd_ >= 0) close(fd_);
   }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Socket(Socket&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), interrupt_fd_(other.interrupt_fd_) {}
   Socket& operator=(Socket&&) = delete;
 
   int fd() const { return fd_; }
@@ -62,13 +66,11 @@ class Socket {
   /// 0 bytes at the end of the stream.
   absl::StatusOr<std::size_t> Read(char* data, std::size_t size, absl::Duration timeout) const {
     for (;;) {
+      // Waits first, so that an answer without a pause can be interrupted too.
+      MOESAIC_RETURN_IF_ERROR(Await(POLLIN, timeout));
       const ssize_t n = recv(fd_, data, size, 0);
       if (n >= 0) return static_cast<std::size_t>(n);
-      if (errno == EAGAIN) {
-        MOESAIC_RETURN_IF_ERROR(Await(POLLIN, timeout));
-      } else if (errno != EINTR) {
-        return Broken("receiving");
-      }
+      if (errno != EAGAIN && errno != EINTR) return Broken("receiving");
     }
   }
 
@@ -77,10 +79,11 @@ class Socket {
     for (;;) {
       const absl::Duration left =
           std::max(until - base::Clock::Real().Monotonic(), absl::ZeroDuration());
-      pollfd waited{fd_, events, 0};
+      pollfd waited[] = {{fd_, events, 0}, {interrupt_fd_, POLLIN, 0}};
       const int timeout_ms =
           static_cast<int>(std::min<std::int64_t>(absl::ToInt64Milliseconds(left) + 1, 1 << 30));
-      const int ready = poll(&waited, 1, timeout_ms);
+      const int ready = poll(waited, std::size(waited), timeout_ms);
+      if (ready > 0 && waited[1].revents != 0) return absl::CancelledError("interrupted");
       if (ready > 0) return absl::OkStatus();
       if (ready == 0) return absl::DeadlineExceededError("the server did not answer in time");
       if (errno != EINTR) return Broken("waiting");
@@ -93,15 +96,17 @@ class Socket {
   }
 
   int fd_;
+  int interrupt_fd_;
 };
 
-absl::StatusOr<Socket> ConnectOne(const addrinfo& address, absl::Duration timeout) {
+absl::StatusOr<Socket> ConnectOne(const addrinfo& address, const ClientOptions& options) {
   Socket connection(
-      socket(address.ai_family, address.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      socket(address.ai_family, address.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+      options.interrupt_fd);
   if (connection.fd() < 0) return absl::UnavailableError(std::strerror(errno));
   if (connect(connection.fd(), address.ai_addr, address.ai_addrlen) != 0) {
     if (errno != EINPROGRESS) return absl::UnavailableError(std::strerror(errno));
-    MOESAIC_RETURN_IF_ERROR(connection.Await(POLLOUT, timeout));
+    MOESAIC_RETURN_IF_ERROR(connection.Await(POLLOUT, options.connect_timeout));
     int error = 0;
     socklen_t size = sizeof(error);
     getsockopt(connection.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -111,7 +116,7 @@ absl::StatusOr<Socket> ConnectOne(const addrinfo& address, absl::Duration timeou
 }
 
 absl::StatusOr<Socket> Connect(const std::string& host, const std::string& port,
-                               absl::Duration timeout) {
+                               const ClientOptions& options) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -121,7 +126,7 @@ absl::StatusOr<Socket> Connect(const std::string& host, const std::string& port,
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
   absl::Status last = absl::UnavailableError("no address");
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    absl::StatusOr<Socket> connection = ConnectOne(*address, timeout);
+    absl::StatusOr<Socket> connection = ConnectOne(*address, options);
     if (connection.ok()) return connection;
     last = connection.status();
   }
@@ -235,7 +240,7 @@ struct Call {
   absl::StatusOr<Response> Run(absl::string_view method, const std::string& target,
                                std::string_view body, const std::vector<Header>& headers,
                                const OnData* on_data) const {
-    MOESAIC_ASSIGN_OR_RETURN(const Socket socket, Connect(host, port, options.connect_timeout));
+    MOESAIC_ASSIGN_OR_RETURN(const Socket socket, Connect(host, port, options));
     std::string request =
         absl::StrCat(method, " ", target, " HTTP/1.1\r\nhost: ", host, ":", port,
                      "\r\nconnection: close\r\ncontent-length: ", body.size(), "\r\n");

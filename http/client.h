@@ -18,6 +18,8 @@ struct ClientOptions {
   absl::Duration connect_timeout = absl::Seconds(5);
   absl::Duration read_timeout = absl::Seconds(600);  ///< Without any byte arriving.
   std::size_t max_response_bytes = 256 << 20;
+  /// A call is given up, Cancelled, when this descriptor becomes readable; -1 = never. Not owned.
+  int interrupt_fd = -1;
 };
 
 /// A small blocking HTTP/1.1 client for command-line tools and tests: one connection per call.
@@ -28,7 +30,8 @@ class Client {
   static absl::StatusOr<Client> Create(std::string_view url, ClientOptions options = {});
 
   /// Any answer of the server is OK, whatever its status. Errors: Unavailable when it cannot be
-  /// reached or breaks off, DeadlineExceeded, ResourceExhausted for an answer that is too long.
+  /// reached or breaks off, DeadlineExceeded, ResourceExhausted for an answer that is too long,
+  /// Cancelled by the interrupt_fd.
   absl::StatusOr<Response> Get(std::string_view path, std::vector<Header> headers = {}) const;
   absl::StatusOr<Response> Post(std::string_view path, std::string body,
                                 std::vector<Header> headers = {}) const;

@@ -7,9 +7,9 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special_token
       skip_special_tokens_(skip_special_tokens),
       state_(tokenizer.NewDecoderState()) {}
 
-std::string StreamDecoder::Push(std::int32_t id) {
+std::string StreamDecoder::Push(std::int32_t id, bool spell_out) {
   std::string text;
-  tokenizer_->DecodeNext(id, skip_special_tokens_, state_, text);
+  tokenizer_->DecodeNext(id, skip_special_tokens_ && !spell_out, state_, text);
   return text;
 }
 

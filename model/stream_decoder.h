@@ -17,8 +17,9 @@ class StreamDecoder {
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens = true);
 
   /// Appends a token and returns the text that became final, possibly empty. Ids outside the
-  /// vocabulary contribute nothing.
-  std::string Push(std::int32_t id);
+  /// vocabulary contribute nothing. `spell_out`: a control token contributes its spelling even
+  /// where such tokens are skipped.
+  std::string Push(std::int32_t id, bool spell_out = false);
   /// Ends the sequence: returns what was held back. Push must not be called afterwards.
   std::string Finish();
 

@@ -190,6 +190,9 @@ absl::Status Router::Impl::Serve() {
   api.model_id = options_.model_id;
   api.build_version = options_.build;
   api.numerics_id = identity_.numerics_id;
+  const std::string* chat_template = tokenizer_->config().FindChatTemplate();
+  api.parse_reasoning = ParsesReasoning(
+      options_.reasoning, chat_template != nullptr ? *chat_template : "", *tokenizer_);
   api.enable_return_routed_experts = options_.enable_return_routed_experts;
   api.enable_replay_routed_experts = options_.enable_replay_routed_experts;
   api.moe_layers = static_cast<int>(checkpoint_->config().moe_layers.size());

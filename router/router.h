@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/dtype.h"
+#include "router/api/reasoning_mode.h"
 
 namespace moesaic::router {
 
@@ -41,6 +42,7 @@ struct RouterOptions {
   std::uint64_t max_body_bytes = std::uint64_t{16} << 20;
   absl::Duration request_timeout = absl::Seconds(600);
   int front_end_threads = 2;
+  ReasoningMode reasoning = ReasoningMode::kAuto;
   bool enable_return_routed_experts = false;
   bool enable_replay_routed_experts = false;
 };

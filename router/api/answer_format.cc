@@ -19,6 +19,7 @@ Json UsageJson(const CallUsage& usage) {
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
           {"prompt_tokens_details", {{"cached_tokens", usage.cached_prompt_tokens}}},
+          {"completion_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}},
           {"prompt_cache_hit_tokens", usage.cached_prompt_tokens},
           {"prompt_cache_miss_tokens", usage.prompt_tokens - usage.cached_prompt_tokens}};
 }

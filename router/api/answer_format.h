@@ -24,6 +24,7 @@ struct AnswerContext {
   bool include_usage = false;  ///< In a stream: a usage chunk at the end.
   bool logprobs = false;
   bool return_token_ids = false;
+  bool reasoning = false;  ///< Answers are divided into reasoning and content.
   /// By prompt; used for return_token_ids and echoed log-probabilities.
   std::vector<std::vector<std::int32_t>> prompt_token_ids;
   int moe_layers = 0;

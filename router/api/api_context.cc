@@ -47,16 +47,24 @@ void ApiContext::CountUnknownFields(int count) {
   if (count > 0) unknown_fields_.Increment(count);
 }
 
-absl::StatusOr<std::vector<std::int32_t>> ApiContext::EncodeChat(const ChatPrompt& prompt,
-                                                                 bool add_special_tokens) const {
+absl::StatusOr<EncodedChat> ApiContext::EncodeChat(const ChatPrompt& prompt,
+                                                   bool add_special_tokens) const {
   if (parts_.chat_template == nullptr) {
     return http::WithParam(
         absl::InvalidArgumentError("this model has no chat template: use /v1/completions"),
         "messages");
   }
+  const model::TokenizerConfig& config = parts_.tokenizer.config();
   MOESAIC_ASSIGN_OR_RETURN(const std::string text,
-                           RenderChat(prompt, *parts_.chat_template, parts_.tokenizer.config()));
-  return parts_.tokenizer.Encode(text, {.add_special_tokens = add_special_tokens});
+                           RenderChat(prompt, *parts_.chat_template, config));
+  EncodedChat chat;
+  MOESAIC_ASSIGN_OR_RETURN(
+      chat.token_ids, parts_.tokenizer.Encode(text, {.add_special_tokens = add_special_tokens}));
+  if (options_.parse_reasoning) {
+    MOESAIC_ASSIGN_OR_RETURN(chat.answer_start,
+                             FindAnswerStart(prompt, text, *parts_.chat_template, config));
+  }
+  return chat;
 }
 
 void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve) {

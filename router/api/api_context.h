@@ -20,8 +20,15 @@
 #include "router/api/front_end.h"
 #include "router/api/generation_call.h"
 #include "router/api/http_responder.h"
+#include "router/api/reasoning_parser.h"
 
 namespace moesaic::router {
+
+/// A conversation as the model gets it. Plain value.
+struct EncodedChat {
+  std::vector<std::int32_t> token_ids;
+  AnswerPart answer_start = AnswerPart::kContent;
+};
 
 /// What all endpoints, HTTP and gRPC, share. Lives as long as the ApiServer. Thread-safe.
 class ApiContext {
@@ -40,10 +47,10 @@ class ApiContext {
   absl::Status CheckModel(std::string_view model) const;
   void CountUnknownFields(int count);
 
-  /// The ids of a rendered conversation. Errors: InvalidArgument when the model has no chat
+  /// Renders and tokenises a conversation. Errors: InvalidArgument when the model has no chat
   /// template; those of RenderChat and Tokenizer::Encode.
-  absl::StatusOr<std::vector<std::int32_t>> EncodeChat(const ChatPrompt& prompt,
-                                                       bool add_special_tokens = false) const;
+  absl::StatusOr<EncodedChat> EncodeChat(const ChatPrompt& prompt,
+                                         bool add_special_tokens = false) const;
 
   /// Names the exchange, and runs `serve` with it on the front-end threads; its error is the
   /// answer. Refuses at once when too many requests wait.

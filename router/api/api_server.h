@@ -30,6 +30,8 @@ struct ApiOptions {
   std::string build_version;
   /// Reported as system_fingerprint: the numerics id.
   std::string numerics_id;
+  /// Chat answers are divided into reasoning_content and content.
+  bool parse_reasoning = false;
   bool enable_return_routed_experts = false;
   bool enable_replay_routed_experts = false;  ///< A test hook.
   /// Shape of routed experts beyond the token axis.

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "router/api/answer_format.h"
 
 namespace moesaic::router {
 
-/// chat.completion and chat.completion.chunk. Single-thread.
+/// chat.completion and chat.completion.chunk. Where answers are divided into reasoning and content,
+/// reasoning_content is null for what has none, as in DeepSeek's API. Single-thread.
 class ChatAnswer final : public AnswerFormat {
  public:
   explicit ChatAnswer(AnswerContext context);
@@ -18,8 +21,15 @@ class ChatAnswer final : public AnswerFormat {
   Json Whole(const CallUsage& usage) const override;
 
  private:
+  using Logprobs = absl::Span<const TokenLogprob>;
+
   Json Chunk(int choice, Json delta) const;
-  Json LogprobsJson(const std::vector<TokenLogprob>& logprobs) const;
+  /// The chunk of one part of `delta`: `text`, and what the client wants to see of its tokens
+  /// [begin, end), which are all reasoning or all content.
+  Json PartChunk(const ChoiceDelta& delta, Json text, std::size_t begin, std::size_t end) const;
+  /// The delta of content; `text` may be empty.
+  Json ContentDelta(const std::string& text) const;
+  Json LogprobsJson(Logprobs reasoning, Logprobs content) const;
 
   const AnswerContext context_;
   std::vector<bool> begun_;  // by choice, when streaming

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "http/error_map.h"
@@ -66,10 +67,33 @@ absl::StatusOr<Json> ReadMessage(const Json& message) {
   }
   Json read = message;
   if (*role == "developer") read["role"] = "system";
+  if (const auto reasoning = message.find("reasoning_content"); reasoning != message.end()) {
+    // Clients send our answers back: null was no reasoning.
+    if (reasoning->is_null()) {
+      read.erase("reasoning_content");
+    } else if (!reasoning->is_string()) {
+      return Invalid("must have a string as reasoning_content");
+    }
+  }
   const auto content = message.find("content");
   if (content == message.end()) return Invalid("must have content");
   MOESAIC_ASSIGN_OR_RETURN(read["content"], ReadContent(*content));
   return read;
+}
+
+/// Takes <think> out of all messages but a final one that is continued. False when there was none.
+bool SilenceThinkOpen(ChatPrompt& prompt) {
+  bool found = false;
+  const std::size_t count = prompt.messages.size() - (prompt.continue_final_message ? 1 : 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (Json& value : prompt.messages[i]) {
+      if (!value.is_string()) continue;
+      auto& text = value.get_ref<std::string&>();
+      // A space in its place, so that what stood around it does not become another.
+      found |= absl::StrReplaceAll({{base::ToAbsl(kThinkOpen), " "}}, &text) > 0;
+    }
+  }
+  return found;
 }
 
 absl::Status ReadMessages(const Json& value, ChatPrompt& prompt) {
@@ -225,6 +249,18 @@ absl::StatusOr<std::string> RenderChat(const ChatPrompt& prompt,
   const bool kept = text.compare(at, with_spaces.size(), with_spaces) == 0;
   text.resize(at + (kept ? with_spaces : core).size());
   return text;
+}
+
+absl::StatusOr<AnswerPart> FindAnswerStart(const ChatPrompt& prompt, std::string_view text,
+                                           const model::ChatTemplate& chat_template,
+                                           const model::TokenizerConfig& tokenizer_config) {
+  if (!LeavesThinkingOpen(text)) return AnswerPart::kUndecided;
+  // A message may talk of <think>: what is open without such talk is open.
+  ChatPrompt silent = prompt;
+  if (!SilenceThinkOpen(silent)) return AnswerPart::kReasoning;
+  MOESAIC_ASSIGN_OR_RETURN(const std::string rendered,
+                           RenderChat(silent, chat_template, tokenizer_config));
+  return LeavesThinkingOpen(rendered) ? AnswerPart::kReasoning : AnswerPart::kUndecided;
 }
 
 }  // namespace moesaic::router

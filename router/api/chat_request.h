@@ -1,12 +1,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "model/chat_template.h"
 #include "model/tokenizer.h"
 #include "router/api/generation_fields.h"
 #include "router/api/json.h"
+#include "router/api/reasoning_parser.h"
 
 namespace moesaic::router {
 
@@ -40,5 +42,12 @@ absl::Status CheckChatPrompt(const ChatPrompt& prompt);
 absl::StatusOr<std::string> RenderChat(const ChatPrompt& prompt,
                                        const model::ChatTemplate& chat_template,
                                        const model::TokenizerConfig& tokenizer_config);
+
+/// Where the answer to `prompt`, rendered as `text`, starts: in the reasoning when the template has
+/// opened it, or the final message that is continued has. What other messages say of <think> does
+/// not count. Errors: those of RenderChat.
+absl::StatusOr<AnswerPart> FindAnswerStart(const ChatPrompt& prompt, std::string_view text,
+                                           const model::ChatTemplate& chat_template,
+                                           const model::TokenizerConfig& tokenizer_config);
 
 }  // namespace moesaic::router

@@ -1,11 +1,20 @@
 #include "router/api/generation_call.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/status_macros.h"
 
 namespace moesaic::router {
+namespace {
+
+void Append(const AnswerText& text, ChoiceDelta& delta) {
+  delta.reasoning += text.reasoning;
+  delta.text += text.content;
+}
+
+}  // namespace
 
 GenerationCall::GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand,
                                CallPlan plan, std::unique_ptr<CallObserver> observer)
@@ -16,7 +25,8 @@ GenerationCall::GenerationCall(const Environment& environment, std::shared_ptr<S
       unfinished_(static_cast<int>(plan_.generations.size())) {
   choices_.reserve(plan_.generations.size());
   for (const GenerationRequest& generation : plan_.generations) {
-    Choice choice{TextAssembler(environment_.tokenizer, plan_.stop, generation.min_tokens)};
+    Choice choice{TextAssembler(environment_.tokenizer, plan_.stop, generation.min_tokens,
+                                plan_.answer_start)};
     choice.prompt_tokens = static_cast<int>(generation.prompt_token_ids.size());
     choices_.push_back(std::move(choice));
   }
@@ -66,38 +76,53 @@ ChoiceDelta GenerationCall::MakeDelta(int index, GenerationEvent event) {
   choice.cached_prompt_tokens = std::max(choice.cached_prompt_tokens, event.cached_prompt_tokens);
   RecordTokens(choice, static_cast<int>(event.token_ids.size()));
 
+  AddTokens(event, choice);
+  if (event.finished || choice.text.stopped()) Finish(event, choice);
   ChoiceDelta delta;
+  if (choice.finished || choice.text.part() != AnswerPart::kUndecided) {
+    delta = std::exchange(choice.delta, {});
+    delta.reasoned = choice.text.reasoned();
+    if (!delta.reasoned) delta.reasoning_tokens = 0;
+    choice.reasoning_tokens += delta.reasoning_tokens;
+  }
   delta.choice = index;
-  delta.prompt_logprobs = std::move(event.prompt_logprobs);
+  return delta;
+}
+
+void GenerationCall::AddTokens(GenerationEvent& event, Choice& choice) {
+  ChoiceDelta& delta = choice.delta;
+  std::move(event.prompt_logprobs.begin(), event.prompt_logprobs.end(),
+            std::back_inserter(delta.prompt_logprobs));
   std::size_t used = 0;
   while (used < event.token_ids.size() && !choice.text.stopped()) {
     const bool is_stop_token = event.last_is_stop_token && used + 1 == event.token_ids.size();
-    if (!is_stop_token) delta.text += choice.text.Push(event.token_ids[used]);
+    if (choice.text.part() != AnswerPart::kContent) ++delta.reasoning_tokens;
+    if (!is_stop_token) Append(choice.text.Push(event.token_ids[used]), delta);
     ++used;
   }
   // Tokens behind a stop text never happened, as far as the client can see.
-  event.token_ids.resize(used);
   event.logprobs.resize(std::min(used, event.logprobs.size()));
   choice.completion_tokens += static_cast<int>(used);
-  delta.token_ids = std::move(event.token_ids);
-  delta.logprobs = std::move(event.logprobs);
+  delta.token_ids.insert(delta.token_ids.end(), event.token_ids.begin(),
+                         event.token_ids.begin() + static_cast<std::ptrdiff_t>(used));
+  std::move(event.logprobs.begin(), event.logprobs.end(), std::back_inserter(delta.logprobs));
+}
 
-  if (event.finished && !choice.text.stopped()) {
-    delta.text += choice.text.Finish();
-    delta.finish_reason = event.finish_reason;
+void GenerationCall::Finish(GenerationEvent& event, Choice& choice) {
+  ChoiceDelta& delta = choice.delta;
+  delta.finish_reason = FinishReason::kStop;
+  if (!choice.text.stopped()) {
+    Append(choice.text.Finish(), delta);
+    if (!choice.text.stopped()) delta.finish_reason = event.finish_reason;
   }
-  if (choice.text.stopped()) delta.finish_reason = FinishReason::kStop;
-  if (delta.finish_reason) {
-    choice.finished = true;
-    delta.routed_experts = std::move(event.routed_experts);
-    delta.cached_prompt_tokens = choice.cached_prompt_tokens;
-    if (event.finished) {
-      RecordPhases(event);
-    } else {
-      environment_.generator.Cancel(choice.handle);
-    }
+  choice.finished = true;
+  delta.routed_experts = std::move(event.routed_experts);
+  delta.cached_prompt_tokens = choice.cached_prompt_tokens;
+  if (event.finished) {
+    RecordPhases(event);
+  } else {
+    environment_.generator.Cancel(choice.handle);
   }
-  return delta;
 }
 
 void GenerationCall::RecordTokens(Choice& choice, int tokens) {
@@ -123,6 +148,7 @@ CallUsage GenerationCall::Usage() const {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const Choice& choice = choices_[i];
     usage.completion_tokens += choice.completion_tokens;
+    usage.reasoning_tokens += choice.reasoning_tokens;
     if (i % plan_.choices_per_prompt != 0) continue;
     usage.prompt_tokens += choice.prompt_tokens;
     usage.cached_prompt_tokens += choice.cached_prompt_tokens;

@@ -22,15 +22,22 @@ struct CallPlan {
   std::vector<GenerationRequest> generations;
   int choices_per_prompt = 1;
   std::vector<std::string> stop;
+  /// Where the answers start; kContent: they are not divided.
+  AnswerPart answer_start = AnswerPart::kContent;
   absl::Duration arrived;  ///< Monotonic.
 };
 
 /// What became of one choice since its last delta.
 struct ChoiceDelta {
-  int choice = 0;  ///< Index into CallPlan::generations.
+  int choice = 0;         ///< Index into CallPlan::generations.
+  bool reasoned = false;  ///< The answer has reasoning, perhaps empty.
+  std::string reasoning;  ///< Comes before the text.
   std::string text;
-  /// Tokens generated, also those whose text is held back or cut off.
+  /// Tokens generated, also those whose text is held back or cut off; only while it is open whether
+  /// they are reasoning or content they wait.
   std::vector<std::int32_t> token_ids;
+  /// So many of the token_ids, from the first, are reasoning: <think> to </think>, both counted.
+  int reasoning_tokens = 0;
   std::vector<TokenLogprob> logprobs;         ///< One per token when asked for.
   std::vector<TokenLogprob> prompt_logprobs;  ///< In the first delta, when asked for.
   std::optional<FinishReason> finish_reason;  ///< In the choice's last delta.
@@ -43,6 +50,7 @@ struct CallUsage {
   int prompt_tokens = 0;
   int cached_prompt_tokens = 0;
   int completion_tokens = 0;
+  int reasoning_tokens = 0;  ///< Among the completion_tokens.
 };
 
 /// Who answers the client. Called on the call's strand.
@@ -86,12 +94,18 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     int prompt_tokens = 0;
     int cached_prompt_tokens = 0;
     int completion_tokens = 0;
+    int reasoning_tokens = 0;
     std::optional<absl::Duration> last_token_at = {};
+    ChoiceDelta delta = {};  ///< Being put together.
   };
 
   absl::Status Submit(int index);
   void OnEvent(int index, GenerationEvent event);
   ChoiceDelta MakeDelta(int index, GenerationEvent event);
+  /// Adds the event's tokens and their text to the choice's delta.
+  void AddTokens(GenerationEvent& event, Choice& choice);
+  /// Completes the last delta of a choice.
+  void Finish(GenerationEvent& event, Choice& choice);
   void RecordTokens(Choice& choice, int tokens);
   void RecordPhases(const GenerationEvent& event);
   CallUsage Usage() const;

@@ -62,11 +62,13 @@ absl::Status StartChat(ApiContext& api, const ApiExchange& exchange,
   api.CountUnknownFields(request.unknown_fields);
   MOESAIC_RETURN_IF_ERROR(api.CheckModel(request.model));
   MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange));
-  MOESAIC_ASSIGN_OR_RETURN(TokenIds prompt, api.EncodeChat(request.prompt));
-  MOESAIC_ASSIGN_OR_RETURN(CallPlan plan, MakeCallPlan(request, {prompt}, context));
+  MOESAIC_ASSIGN_OR_RETURN(EncodedChat prompt, api.EncodeChat(request.prompt));
+  MOESAIC_ASSIGN_OR_RETURN(CallPlan plan, MakeCallPlan(request, {prompt.token_ids}, context));
+  plan.answer_start = prompt.answer_start;
   AnswerContext answer =
       MakeAnswerContext(api, request, plan, absl::StrCat("chatcmpl-", exchange.request_id));
-  answer.prompt_token_ids.push_back(std::move(prompt));
+  answer.reasoning = api.options().parse_reasoning;
+  answer.prompt_token_ids.push_back(std::move(prompt.token_ids));
   StartCall(api, exchange, std::move(strand), request, std::move(plan),
             std::make_unique<ChatAnswer>(std::move(answer)));
   return absl::OkStatus();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/api/open_suffix.h"
+
 namespace moesaic::router {
 
 std::string StopMatcher::Push(std::string_view text) {
@@ -26,22 +28,13 @@ std::string StopMatcher::Push(std::string_view text) {
     held_.resize(best_begin);
     return std::exchange(held_, {});
   }
-  const std::size_t open = OpenSuffix();
+  std::size_t open = 0;
+  for (const std::string& stop : stops_) open = std::max(open, OpenSuffix(held_, stop));
   std::string certain = held_.substr(0, held_.size() - open);
   held_.erase(0, certain.size());
   return certain;
 }
 
 std::string StopMatcher::Finish() { return std::exchange(held_, {}); }
-
-std::size_t StopMatcher::OpenSuffix() const {
-  std::size_t longest = 0;
-  for (const std::string& stop : stops_) {
-    for (std::size_t n = std::min(stop.size() - 1, held_.size()); n > longest; --n) {
-      if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) longest = n;
-    }
-  }
-  return longest;
-}
 
 }  // namespace moesaic::router

@@ -22,9 +22,6 @@ class StopMatcher {
   bool matched() const { return matched_; }
 
  private:
-  /// Length of the longest end of held_ that is a proper beginning of a stop text.
-  std::size_t OpenSuffix() const;
-
   std::vector<std::string> stops_;
   std::string held_;
   bool matched_ = false;

@@ -63,23 +63,27 @@ absl::Status Tokenize(ApiContext& api, const ApiExchange& exchange) {
   MOESAIC_ASSIGN_OR_RETURN(const TokenizeRequest request, ParseTokenizeRequest(api, body));
   MOESAIC_RETURN_IF_ERROR(api.CheckModel(request.model));
   const model::Tokenizer& tokenizer = api.parts().tokenizer;
-  absl::StatusOr<std::vector<std::int32_t>> tokens =
-      request.prompt
-          ? tokenizer.Encode(*request.prompt,
-                             {.add_special_tokens = request.add_special_tokens.value_or(true)})
-          : api.EncodeChat(request.chat, request.add_special_tokens.value_or(false));
-  if (!tokens.ok()) return tokens.status();
+  std::vector<std::int32_t> tokens;
+  if (request.prompt) {
+    const bool add_special_tokens = request.add_special_tokens.value_or(true);
+    MOESAIC_ASSIGN_OR_RETURN(
+        tokens, tokenizer.Encode(*request.prompt, {.add_special_tokens = add_special_tokens}));
+  } else {
+    MOESAIC_ASSIGN_OR_RETURN(
+        EncodedChat chat, api.EncodeChat(request.chat, request.add_special_tokens.value_or(false)));
+    tokens = std::move(chat.token_ids);
+  }
   Json token_strs = nullptr;
   if (request.return_token_strs) {
     token_strs = Json::array();
-    for (const std::int32_t id : *tokens) {
+    for (const std::int32_t id : tokens) {
       const std::string* spelling = tokenizer.IdToToken(id);
       token_strs.push_back(spelling != nullptr ? *spelling : std::string());
     }
   }
-  exchange.Respond({{"count", tokens->size()},
+  exchange.Respond({{"count", tokens.size()},
                     {"max_model_len", api.parts().generator.limits().max_model_len},
-                    {"tokens", *tokens},
+                    {"tokens", tokens},
                     {"token_strs", std::move(token_strs)}});
   return absl::OkStatus();
 }

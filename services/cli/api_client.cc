@@ -42,9 +42,11 @@ void ApiFlags::AddTo(nlohmann::json& body) const {
 }
 
 absl::Status StreamChunks(const std::string& url, const std::string& path, nlohmann::json body,
-                          absl::FunctionRef<void(const nlohmann::json&)> on_chunk) {
+                          absl::FunctionRef<void(const nlohmann::json&)> on_chunk,
+                          int interrupt_fd) {
   body["stream"] = true;
-  MOESAIC_ASSIGN_OR_RETURN(const http::Client client, http::Client::Create(url));
+  MOESAIC_ASSIGN_OR_RETURN(const http::Client client,
+                           http::Client::Create(url, {.interrupt_fd = interrupt_fd}));
   absl::Status failure;
   MOESAIC_ASSIGN_OR_RETURN(
       const http::Response response,

@@ -24,9 +24,10 @@ struct ApiFlags {
   void AddTo(nlohmann::json& body) const;
 };
 
-/// Posts `body` with "stream": true and calls `on_chunk` with each chunk. Errors: those of the
-/// client; for an API error its message.
+/// Posts `body` with "stream": true and calls `on_chunk` with each chunk. `interrupt_fd`: see
+/// http::ClientOptions. Errors: those of the client; for an API error its message.
 absl::Status StreamChunks(const std::string& url, const std::string& path, nlohmann::json body,
-                          absl::FunctionRef<void(const nlohmann::json&)> on_chunk);
+                          absl::FunctionRef<void(const nlohmann::json&)> on_chunk,
+                          int interrupt_fd = -1);
 
 }  // namespace moesaic::services

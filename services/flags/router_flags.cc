@@ -30,6 +30,11 @@ void RouterFlags::Declare(FlagTable& table) {
       .Add("front-end-threads", options.front_end_threads,
            "Threads that tokenise and render templates")
       ->check(CLI::Range(1, 256));
+  table
+      .Add("reasoning-parser", reasoning_parser,
+           "Divide chat answers at <think> and </think> into reasoning_content and content: think, "
+           "none, or auto, which does if the checkpoint knows <think>")
+      ->check(CLI::IsMember({"auto", "think", "none"}));
   table.AddSwitch("enable-return-routed-experts", options.enable_return_routed_experts,
                   "Let clients ask which experts each token was routed to");
   table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
@@ -56,6 +61,7 @@ absl::StatusOr<router::RouterOptions> RouterFlags::Resolve() const {
   result.compute_dtype = resolved.compute_dtype;
   result.wire_dtype = resolved.wire_dtype;
   result.request_timeout = absl::Seconds(request_timeout_s);
+  MOESAIC_ASSIGN_OR_RETURN(result.reasoning, router::ParseReasoningMode(reasoning_parser));
   result.build = BuildVersion();
   return result;
 }

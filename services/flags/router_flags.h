@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "router/router.h"
 #include "services/flags/flag_table.h"
 #include "services/flags/model_flags.h"
@@ -11,6 +13,7 @@ struct RouterFlags {
   ModelFlags model;
   router::RouterOptions options;
   double request_timeout_s = 600;
+  std::string reasoning_parser = "auto";
 
   /// Those an operator sets; `moesaic up` passes them on.
   void Declare(FlagTable& table);

@@ -1,5 +1,7 @@
 #include "http/client.h"
 
+#include <unistd.h>
+
 #include <future>
 #include <memory>
 #include <string>
@@ -82,6 +84,20 @@ TEST_F(ClientTest, StopsWhenTheCallerHasEnough) {
   });
   EXPECT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(events, 1);
+}
+
+TEST_F(ClientTest, CanBeInterruptedWhileItWaits) {
+  int pipe_fds[2];
+  ASSERT_EQ(pipe(pipe_fds), 0);
+  std::thread interrupter([&] {
+    received_.get_future().wait();
+    EXPECT_EQ(write(pipe_fds[1], "x", 1), 1);
+  });
+  const auto response = MakeClient({.interrupt_fd = pipe_fds[0]}).Get("/hang-up");
+  interrupter.join();
+  EXPECT_EQ(response.status().code(), absl::StatusCode::kCancelled);
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
 }
 
 TEST_F(ClientTest, AnswerThatIsNoStreamComesWhole) {

@@ -33,6 +33,15 @@ class AnswerTest : public testing::Test {
     delta.text = std::move(text);
     return delta;
   }
+  /// A token of reasoning and content per byte.
+  static ChoiceDelta Thought(const std::string& reasoning, const std::string& content) {
+    ChoiceDelta delta = Delta(reasoning + content);
+    delta.reasoned = true;
+    delta.reasoning = reasoning;
+    delta.text = content;
+    delta.reasoning_tokens = static_cast<int>(reasoning.size());
+    return delta;
+  }
   static ChoiceDelta Last(FinishReason reason = FinishReason::kStop) {
     ChoiceDelta delta;
     delta.finish_reason = reason;
@@ -59,7 +68,8 @@ TEST_F(AnswerTest, ChatWhole) {
       R"("system_fingerprint":"fp","choices":[{"index":0,"message":{"role":"assistant",)"
       R"("content":"hi","refusal":null},"logprobs":null,"finish_reason":"stop"}],)"
       R"("usage":{"prompt_tokens":5,"completion_tokens":3,"total_tokens":8,)"
-      R"("prompt_tokens_details":{"cached_tokens":2},"prompt_cache_hit_tokens":2,)"
+      R"("prompt_tokens_details":{"cached_tokens":2},)"
+      R"("completion_tokens_details":{"reasoning_tokens":0},"prompt_cache_hit_tokens":2,)"
       R"("prompt_cache_miss_tokens":3}})");
 }
 
@@ -107,6 +117,85 @@ TEST_F(AnswerTest, ChatLogprobs) {
             R"({"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[)"
             R"({"token":"a","logprob":-0.5,"bytes":[97]},)"
             "{\"token\":\"\xef\xbf\xbd\",\"logprob\":-0.75,\"bytes\":[228]}]}],\"refusal\":null}");
+}
+
+TEST_F(AnswerTest, ChatReasoningWhole) {
+  context_.reasoning = true;
+  ChatAnswer answer(context_);
+  answer.Collect(Thought("h", "i"));
+  answer.Collect(Thought("m", ""));
+  answer.Collect(Last(FinishReason::kLength));
+  const Json whole = answer.Whole({.completion_tokens = 3, .reasoning_tokens = 2});
+  EXPECT_EQ(Print(whole["choices"][0]["message"]),
+            R"({"role":"assistant","reasoning_content":"hm","content":"i","refusal":null})");
+  EXPECT_EQ(Print(whole["usage"]["completion_tokens_details"]), R"({"reasoning_tokens":2})");
+}
+
+TEST_F(AnswerTest, ChatThatEndsInItsReasoningHasEmptyContent) {
+  context_.reasoning = true;
+  ChatAnswer answer(context_);
+  answer.Collect(Thought("hm", ""));
+  const Json message = answer.Whole({})["choices"][0]["message"];
+  EXPECT_EQ(message["reasoning_content"], "hm");
+  EXPECT_EQ(message["content"], "");
+}
+
+TEST_F(AnswerTest, ChatWithoutReasoningSaysNull) {
+  context_.reasoning = true;
+  ChatAnswer answer(context_);
+  answer.Collect(Delta("hi"));
+  const Json message = answer.Whole({})["choices"][0]["message"];
+  EXPECT_TRUE(message["reasoning_content"].is_null());
+  EXPECT_EQ(message["content"], "hi");
+}
+
+TEST_F(AnswerTest, ChatReasoningChunks) {
+  context_.reasoning = true;
+  ChatAnswer answer(context_);
+  std::string deltas;
+  for (const ChoiceDelta& delta : {Thought("h", ""), Thought("m", "i"), Last()}) {
+    for (const Json& chunk : answer.Chunks(delta)) {
+      deltas += Print(chunk["choices"][0]["delta"]) + "\n";
+    }
+  }
+  EXPECT_EQ(deltas, R"({"role":"assistant","content":"","reasoning_content":null})"
+                    "\n"
+                    R"({"reasoning_content":"h"})"
+                    "\n"
+                    R"({"reasoning_content":"m"})"
+                    "\n"
+                    R"({"content":"i","reasoning_content":null})"
+                    "\n"
+                    R"({"content":"","reasoning_content":null})"
+                    "\n");
+}
+
+TEST_F(AnswerTest, ChatLogprobsFollowTheDivision) {
+  context_.reasoning = true;
+  context_.logprobs = true;
+  context_.return_token_ids = true;
+  const auto tokens = [](const Json& logprobs) {
+    std::string text;
+    for (const Json& token : logprobs["reasoning_content"]) text += token["token"];
+    text += "|";
+    for (const Json& token : logprobs["content"]) text += token["token"];
+    return text;
+  };
+  ChatAnswer whole(context_);
+  whole.Collect(Thought("h", ""));
+  whole.Collect(Thought("m", "i"));
+  EXPECT_EQ(tokens(whole.Whole({})["choices"][0]["logprobs"]), "hm|i");
+
+  ChatAnswer stream(context_);
+  ChoiceDelta marker = Thought("m", "i");
+  marker.reasoning = "";
+  const std::vector<Json> chunks = stream.Chunks(marker);
+  ASSERT_THAT(chunks, SizeIs(3));
+  EXPECT_EQ(chunks[1]["choices"][0]["delta"]["reasoning_content"], "");
+  EXPECT_EQ(tokens(chunks[1]["choices"][0]["logprobs"]), "m|");
+  EXPECT_EQ(Print(chunks[1]["choices"][0]["token_ids"]), "[109]");
+  EXPECT_EQ(tokens(chunks[2]["choices"][0]["logprobs"]), "|i");
+  EXPECT_EQ(Print(chunks[2]["choices"][0]["token_ids"]), "[105]");
 }
 
 TEST_F(AnswerTest, ChatTokenIdsAndRoutedExperts) {

@@ -139,6 +139,70 @@ TEST_F(ApiServerTest, ChatStream) {
   EXPECT_EQ(text, "hello");
 }
 
+class ReasoningApiTest : public ApiServerTest {
+ protected:
+  void SetUp() override {
+    options_.parse_reasoning = true;
+    ApiServerTest::SetUp();
+    auto chat_template = model::ChatTemplate::Compile(
+        "{% for m in messages %}{{ m.role }}:{{ m.content }};{{ m.reasoning_content }}{% endfor %}"
+        "{% if enable_thinking is not false %}<think>{% endif %}");
+    ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+    chat_template_.emplace(*std::move(chat_template));
+    generator_.AnswerWith("hm\n</think>\n\nyes");
+    Build();
+  }
+};
+
+TEST_F(ReasoningApiTest, Whole) {
+  const Json answer = PostJson("/v1/chat/completions", kChat);
+  const Json& message = answer["choices"][0]["message"];
+  EXPECT_EQ(message["reasoning_content"], "hm\n");
+  EXPECT_EQ(message["content"], "yes");
+  EXPECT_EQ(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 11);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 17);
+}
+
+TEST_F(ReasoningApiTest, Stream) {
+  std::string reasoning, content;
+  for (const std::string& event :
+       Stream("/v1/chat/completions",
+              R"({"messages":[{"role":"user","content":"hi"}],"stream":true,"n":2})")) {
+    if (event == "[DONE]") break;
+    const Json choice = Json::parse(event)["choices"][0];
+    if (choice["index"] == 1) continue;
+    const std::string thought = choice["delta"].value("reasoning_content", Json()).is_string()
+                                    ? choice["delta"]["reasoning_content"].get<std::string>()
+                                    : "";
+    EXPECT_TRUE(thought.empty() || content.empty());
+    reasoning += thought;
+    if (choice["delta"].contains("content")) content += choice["delta"]["content"];
+  }
+  EXPECT_EQ(reasoning, "hm\n");
+  EXPECT_EQ(content, "yes");
+}
+
+TEST_F(ReasoningApiTest, TemplateArgumentsDecide) {
+  generator_.AnswerWith("yes");
+  const Json answer =
+      PostJson("/v1/chat/completions", R"({"messages":[{"role":"user","content":"hi"}],)"
+                                       R"("chat_template_kwargs":{"enable_thinking":false}})");
+  EXPECT_TRUE(answer["choices"][0]["message"]["reasoning_content"].is_null());
+  EXPECT_EQ(answer["choices"][0]["message"]["content"], "yes");
+}
+
+TEST_F(ReasoningApiTest, EarlierReasoningIsRendered) {
+  PostJson("/v1/chat/completions",
+           R"({"messages":[{"role":"user","content":"a"},{"role":"assistant",)"
+           R"("reasoning_content":"T","content":"b"},{"role":"user","content":"c"}]})");
+  EXPECT_EQ(generator_.request(0).prompt_token_ids, ByteIds("user:a;assistant:b;Tuser:c;<think>"));
+}
+
+TEST_F(ReasoningApiTest, CompletionsAreNotDivided) {
+  const Json answer = PostJson("/v1/completions", R"({"prompt":"<think>"})");
+  EXPECT_EQ(answer["choices"][0]["text"], "hm\n</think>\n\nyes");
+}
+
 TEST_F(ApiServerTest, CompletionOfSeveralPromptsAndChoices) {
   const Json answer = PostJson("/v1/completions", R"({"prompt":["a","bc"],"n":2,"seed":7})");
   ASSERT_EQ(answer["choices"].size(), 4u);

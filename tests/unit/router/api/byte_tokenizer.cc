@@ -1,6 +1,5 @@
 #include "tests/unit/router/api/byte_tokenizer.h"
 
-#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -9,12 +8,26 @@
 
 namespace moesaic::router {
 
-std::unique_ptr<model::Tokenizer> MakeByteTokenizer() {
+namespace {
+
+nlohmann::json ControlToken(std::int32_t id, const std::string& content) {
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
+}
+
+}  // namespace
+
+std::unique_ptr<model::Tokenizer> MakeByteTokenizer(
+    const std::vector<std::string>& control_tokens) {
   nlohmann::json vocab = nlohmann::json::object();
   for (int byte = 0; byte < 256; ++byte) {
     std::string spelling;
     model::AppendByteSpelling(std::string(1, static_cast<char>(byte)), spelling);
     vocab[spelling] = byte;
+  }
+  nlohmann::json added = {ControlToken(kEndToken, "<|end|>")};
+  for (const std::string& token : control_tokens) {
+    added.push_back(ControlToken(kEndToken + static_cast<std::int32_t>(added.size()), token));
   }
   const nlohmann::json byte_level = {{"type", "ByteLevel"},
                                      {"add_prefix_space", false},
@@ -23,14 +36,7 @@ std::unique_ptr<model::Tokenizer> MakeByteTokenizer() {
   const nlohmann::json tokenizer = {{"version", "1.0"},
                                     {"truncation", nullptr},
                                     {"padding", nullptr},
-                                    {"added_tokens",
-                                     {{{"id", kEndToken},
-                                       {"content", "<|end|>"},
-                                       {"single_word", false},
-                                       {"lstrip", false},
-                                       {"rstrip", false},
-                                       {"normalized", false},
-                                       {"special", true}}}},
+                                    {"added_tokens", std::move(added)},
                                     {"normalizer", nullptr},
                                     {"pre_tokenizer", byte_level},
                                     {"post_processor", nullptr},

@@ -79,6 +79,18 @@ TEST(ChatRequestTest, MessagesAreNormalised) {
       R"([{"role":"system","content":"be brief"},{"role":"user","name":"kim","content":"ab"}])");
 }
 
+TEST(ChatRequestTest, EarlierReasoningGoesToTheTemplate) {
+  const auto request =
+      ParseMessages(R"([{"role":"assistant","reasoning_content":"hm","content":"a"},)"
+                    R"({"role":"assistant","reasoning_content":null,"content":"b"},)"
+                    R"({"role":"user","content":"c"}])");
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(Print(request->prompt.messages),
+            R"([{"role":"assistant","reasoning_content":"hm","content":"a"},)"
+            R"({"role":"assistant","content":"b"},{"role":"user","content":"c"}])");
+  EXPECT_EQ(request->unknown_fields, 0);
+}
+
 TEST(ChatRequestTest, BadMessagesAreNamed) {
   const std::pair<const char*, const char*> cases[] = {
       {"[]", "messages"},
@@ -91,6 +103,7 @@ TEST(ChatRequestTest, BadMessagesAreNamed) {
       {R"([{"role":"user","content":[{"type":"image_url"}]}])", "messages[0]"},
       {R"([{"role":"assistant","content":"x","tool_calls":[{}]}])", "messages[0]"},
       {R"([{"role":"assistant","content":"x","prefix":true}])", "messages[0]"},
+      {R"([{"role":"assistant","content":"x","reasoning_content":[1]}])", "messages[0]"},
   };
   for (const auto& [messages, param] : cases) {
     const auto request = ParseMessages(messages);
@@ -132,6 +145,53 @@ TEST_F(RenderChatTest, ContinuesTheFinalMessage) {
   EXPECT_EQ(*Render(R"({"messages":[{"role":"user","content":"hi"},)"
                     R"({"role":"assistant","content":"Well, "}],"continue_final_message":true})"),
             "<bos><user>hi<end><assistant>Well, ");
+}
+
+/// Where the answer starts under a template that opens the thinking unless told not to.
+AnswerPart StartOf(const std::string& fields, const char* opens = "<think>\n") {
+  const auto request = ParseChatRequest(Json::parse(fields));
+  EXPECT_TRUE(request.ok()) << request.status();
+  const auto chat_template = model::ChatTemplate::Compile(
+      std::string("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+                  "{% if add_generation_prompt %}assistant: {% if enable_thinking is false %}"
+                  "<think>\n\n</think>\n\n{% else %}") +
+      opens + "{% endif %}{% endif %}");
+  EXPECT_TRUE(chat_template.ok()) << chat_template.status();
+  const auto text = RenderChat(request->prompt, *chat_template, {});
+  EXPECT_TRUE(text.ok()) << text.status();
+  const auto start = FindAnswerStart(request->prompt, *text, *chat_template, {});
+  EXPECT_TRUE(start.ok()) << start.status();
+  return *start;
+}
+
+TEST(FindAnswerStartTest, TheTemplateOpensTheThinking) {
+  EXPECT_EQ(StartOf(R"({"messages":[{"role":"user","content":"hi"}]})"), AnswerPart::kReasoning);
+  EXPECT_EQ(StartOf(R"({"messages":[{"role":"user","content":"hi"}],)"
+                    R"("chat_template_kwargs":{"enable_thinking":false}})"),
+            AnswerPart::kUndecided);
+  EXPECT_EQ(StartOf(R"({"messages":[{"role":"user","content":"hi"}]})", ""),
+            AnswerPart::kUndecided);
+}
+
+TEST(FindAnswerStartTest, TalkOfMarkersOpensAndClosesNothing) {
+  for (const char* content :
+       {"What is <think>?", "<th<think>ink>", "</think>", "a<think>b</think>"}) {
+    const std::string fields =
+        std::string(R"({"messages":[{"role":"user","content":")") + content + "\"}]}";
+    EXPECT_EQ(StartOf(fields), AnswerPart::kReasoning) << content;
+    EXPECT_EQ(StartOf(fields, ""), AnswerPart::kUndecided) << content;
+  }
+}
+
+TEST(FindAnswerStartTest, AContinuedMessageMayHaveOpenedIt) {
+  const auto start = [](const char* content) {
+    return StartOf(std::string(R"({"messages":[{"role":"user","content":"hi"},)"
+                               R"({"role":"assistant","content":")") +
+                   content + R"("}],"continue_final_message":true})");
+  };
+  EXPECT_EQ(start("<think>So"), AnswerPart::kReasoning);
+  EXPECT_EQ(start("<think>So</think>Well"), AnswerPart::kUndecided);
+  EXPECT_EQ(start("Well"), AnswerPart::kUndecided);
 }
 
 }  // namespace

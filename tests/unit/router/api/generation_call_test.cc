@@ -50,8 +50,10 @@ class RecordingObserver final : public CallObserver {
 
 class GenerationCallTest : public testing::Test {
  protected:
-  std::shared_ptr<GenerationCall> Start(int choices, std::vector<std::string> stop = {}) {
+  std::shared_ptr<GenerationCall> Start(int choices, std::vector<std::string> stop = {},
+                                        AnswerPart answer_start = AnswerPart::kContent) {
     CallPlan plan;
+    plan.answer_start = answer_start;
     plan.choices_per_prompt = choices;
     plan.stop = std::move(stop);
     GenerationRequest generation;
@@ -101,6 +103,61 @@ TEST_F(GenerationCallTest, StopTextEndsTheChoiceAndCancelsIt) {
   EXPECT_EQ(record_.deltas.back().finish_reason, FinishReason::kStop);
   EXPECT_EQ(record_.usage.completion_tokens, 4);  // "ef" never happened
   EXPECT_THAT(generator_.cancelled(), ElementsAre(0));
+}
+
+TEST_F(GenerationCallTest, TokensWaitUntilTheirPartIsKnown) {
+  Start(1, {}, AnswerPart::kUndecided);
+  ASSERT_TRUE(generator_.AwaitSubmitted(1));
+  for (const char* piece : {"\n<thi", "nk>", "a</think", ">\nb", "c"}) {
+    generator_.Emit(0, Tokens(piece));
+  }
+  generator_.Emit(0, Finished());
+  front_end_.Stop();
+  ASSERT_EQ(record_.deltas.size(), 6u);
+  EXPECT_TRUE(record_.deltas[0].token_ids.empty());
+  EXPECT_EQ(record_.deltas[1].token_ids, ByteIds("\n<think>"));
+  EXPECT_EQ(record_.deltas[1].reasoning_tokens, 8);
+  EXPECT_EQ(record_.deltas[2].reasoning, "a");
+  EXPECT_EQ(record_.deltas[3].token_ids, ByteIds(">\nb"));
+  EXPECT_EQ(record_.deltas[3].reasoning_tokens, 1);
+  EXPECT_EQ(record_.deltas[3].text, "b");
+  EXPECT_EQ(record_.deltas[4].reasoning_tokens, 0);
+  EXPECT_EQ(record_.Text(0), "bc");
+  EXPECT_TRUE(record_.deltas.back().reasoned);
+  EXPECT_EQ(record_.usage.reasoning_tokens, 17);
+  EXPECT_EQ(record_.usage.completion_tokens, 20);
+}
+
+TEST_F(GenerationCallTest, WhatWasNoMarkerIsContent) {
+  Start(1, {}, AnswerPart::kUndecided);
+  ASSERT_TRUE(generator_.AwaitSubmitted(1));
+  generator_.Emit(0, Tokens("\n<th"));
+  generator_.Emit(0, Finished(FinishReason::kLength));
+  front_end_.Stop();
+  EXPECT_EQ(record_.Text(0), "\n<th");
+  EXPECT_EQ(record_.deltas.back().token_ids, ByteIds("\n<th"));
+  EXPECT_EQ(record_.deltas.back().reasoning_tokens, 0);
+  EXPECT_FALSE(record_.deltas.back().reasoned);
+  EXPECT_EQ(record_.deltas.back().finish_reason, FinishReason::kLength);
+  EXPECT_EQ(record_.usage.reasoning_tokens, 0);
+}
+
+TEST_F(GenerationCallTest, ChoicesThinkOnTheirOwn) {
+  Start(2, {"stop"}, AnswerPart::kReasoning);
+  ASSERT_TRUE(generator_.AwaitSubmitted(2));
+  generator_.Emit(0, Tokens("stop"));
+  generator_.Emit(1, Tokens("a</think>b"));
+  generator_.Emit(0, Finished(FinishReason::kLength));
+  generator_.Emit(1, Tokens("stop"));
+  front_end_.Stop();
+  ASSERT_THAT(record_.ends, ElementsAre(absl::OkStatus()));
+  EXPECT_EQ(record_.deltas[0].reasoning, "stop");
+  EXPECT_EQ(record_.Text(0), "");
+  EXPECT_EQ(record_.deltas[2].finish_reason, FinishReason::kLength);
+  EXPECT_EQ(record_.Text(1), "b");
+  EXPECT_EQ(record_.deltas[3].finish_reason, FinishReason::kStop);
+  EXPECT_EQ(record_.usage.reasoning_tokens, 4 + 9);
+  EXPECT_THAT(generator_.cancelled(), ElementsAre(1));
 }
 
 TEST_F(GenerationCallTest, ChoicesEndOnTheirOwn) {
