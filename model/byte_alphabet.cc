@@ -32,6 +32,13 @@ constexpr Alphabet MakeAlphabet() {
 
 constexpr Alphabet kAlphabet = MakeAlphabet();
 
+std::optional<int> HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return std::nullopt;
+}
+
 }  // namespace
 
 void AppendByteSpelling(std::string_view bytes, std::string& out) {
@@ -47,6 +54,14 @@ std::optional<std::string> BytesFromSpelling(std::string_view text) {
     bytes.push_back(static_cast<char>(kAlphabet.byte[c]));
   }
   return bytes;
+}
+
+std::optional<char> ByteFromToken(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
+  const std::optional<int> high = HexDigit(token[3]);
+  const std::optional<int> low = HexDigit(token[4]);
+  if (!high || !low) return std::nullopt;
+  return static_cast<char>(*high * 16 + *low);
 }
 
 }  // namespace moesaic::model

@@ -12,4 +12,7 @@ void AppendByteSpelling(std::string_view bytes, std::string& out);
 /// The bytes that `text` spells, or nothing when a character of it spells no byte.
 std::optional<std::string> BytesFromSpelling(std::string_view text);
 
+/// The byte of a SentencePiece-style byte token, "<0xE4>", or nothing.
+std::optional<char> ByteFromToken(std::string_view token);
+
 }  // namespace moesaic::model

@@ -1,9 +1,9 @@
 #include "model/decoder_stages.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "base/open_suffix.h"
 #include "base/status_macros.h"
 #include "model/byte_alphabet.h"
 #include "model/text_pattern.h"
@@ -78,7 +78,7 @@ class ByteLevelStage final : public WholePieceStage {
 /// byte, so nothing of it is final before it ends. held: bytes of the run.
 class ByteFallbackStage final : public WholePieceStage {
   void Piece(std::string_view piece, DecoderStageState& state, DecoderOutput& out) const override {
-    if (const std::optional<char> byte = ParseByte(piece)) {
+    if (const std::optional<char> byte = ByteFromToken(piece)) {
       state.held.push_back(*byte);
       return;
     }
@@ -97,19 +97,6 @@ class ByteFallbackStage final : public WholePieceStage {
       for (std::size_t i = 0; i < state.held.size(); ++i) out.Piece(kReplacementCharacter);
     }
     state.held.clear();
-  }
-  static std::optional<char> ParseByte(std::string_view piece) {
-    if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>') return std::nullopt;
-    const std::optional<int> high = HexDigit(piece[3]);
-    const std::optional<int> low = HexDigit(piece[4]);
-    if (!high || !low) return std::nullopt;
-    return static_cast<char>(*high * 16 + *low);
-  }
-  static std::optional<int> HexDigit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return std::nullopt;
   }
 };
 
@@ -140,7 +127,7 @@ class ReplaceTextStage final : public DecoderStage {
          at = found + pattern_.size()) {
       ready.append(state.held, at, found - at).append(content_);
     }
-    const std::size_t keep = PossibleStart(std::string_view(state.held).substr(at));
+    const std::size_t keep = base::OpenSuffix(std::string_view(state.held).substr(at), pattern_);
     ready.append(state.held, at, state.held.size() - keep - at);
     state.held.erase(0, state.held.size() - keep);
     if (!ready.empty()) out.Text(ready);
@@ -150,14 +137,6 @@ class ReplaceTextStage final : public DecoderStage {
     out.EndPiece();
   }
   void EndSequence(DecoderStageState&, DecoderOutput& out) const override { out.EndSequence(); }
-
-  /// Length of the longest end of `text` that is the start of an occurrence.
-  std::size_t PossibleStart(std::string_view text) const {
-    for (std::size_t n = std::min(text.size(), pattern_.size() - 1); n > 0; --n) {
-      if (text.substr(text.size() - n) == std::string_view(pattern_).substr(0, n)) return n;
-    }
-    return 0;
-  }
 
   std::string pattern_;
   std::string content_;
@@ -267,12 +246,6 @@ class SpaceJoinStage final : public WholePieceStage {
   }
 };
 
-absl::StatusOr<std::string> OneCharacter(const JsonSpec& spec) {
-  MOESAIC_ASSIGN_OR_RETURN(std::string text, spec.String());
-  if (CountChars(text) != 1) return spec.Error("expected one character");
-  return text;
-}
-
 absl::Status AppendReplace(const JsonSpec& spec, DecoderStages& stages) {
   MOESAIC_ASSIGN_OR_RETURN(std::string content, spec["content"].String());
   MOESAIC_ASSIGN_OR_RETURN(Regex pattern, ParsePattern(spec["pattern"]));
@@ -287,7 +260,7 @@ absl::Status AppendReplace(const JsonSpec& spec, DecoderStages& stages) {
 
 absl::Status AppendStrip(const JsonSpec& spec, DecoderStages& stages) {
   constexpr std::int64_t kMaxStripped = 1024;
-  MOESAIC_ASSIGN_OR_RETURN(std::string content, OneCharacter(spec["content"]));
+  MOESAIC_ASSIGN_OR_RETURN(std::string content, ReadCharacter(spec["content"]));
   MOESAIC_ASSIGN_OR_RETURN(const std::int64_t start, spec["start"].Int(0, kMaxStripped));
   MOESAIC_ASSIGN_OR_RETURN(const std::int64_t stop, spec["stop"].Int(0, kMaxStripped));
   stages.push_back(std::make_shared<StripStage>(std::move(content), start, stop));
@@ -295,20 +268,11 @@ absl::Status AppendStrip(const JsonSpec& spec, DecoderStages& stages) {
 }
 
 absl::Status AppendMetaspace(const JsonSpec& spec, DecoderStages& stages) {
-  MOESAIC_ASSIGN_OR_RETURN(std::string replacement, OneCharacter(spec["replacement"]));
+  MOESAIC_ASSIGN_OR_RETURN(std::string replacement, ReadCharacter(spec["replacement"]));
   MOESAIC_ASSIGN_OR_RETURN(const bool add_prefix_space, spec["add_prefix_space"].BoolOr(true));
   MOESAIC_ASSIGN_OR_RETURN(const std::string scheme, spec["prepend_scheme"].StringOrEmpty());
   const bool prepended = scheme.empty() ? add_prefix_space : scheme != "never";
   stages.push_back(std::make_shared<MetaspaceStage>(std::move(replacement), prepended));
-  return absl::OkStatus();
-}
-
-absl::Status AppendSequence(const JsonSpec& list, int depth, DecoderStages& stages) {
-  if (depth >= kMaxComponentDepth) return list.Error("nested too deeply");
-  MOESAIC_ASSIGN_OR_RETURN(const std::size_t count, list.ArraySize());
-  for (std::size_t i = 0; i < count; ++i) {
-    MOESAIC_RETURN_IF_ERROR(AppendDecoderStages(list.At(i), depth + 1, stages));
-  }
   return absl::OkStatus();
 }
 
@@ -319,7 +283,11 @@ absl::Status AppendDecoderStages(const JsonSpec& spec, int depth, DecoderStages&
   constexpr std::size_t kMaxStages = 64;
   if (stages.size() >= kMaxStages) return spec.Error("more than 64 decoders");
   MOESAIC_ASSIGN_OR_RETURN(const std::string type, spec.Type());
-  if (type == "Sequence") return AppendSequence(spec["decoders"], depth, stages);
+  if (type == "Sequence") {
+    return spec["decoders"].ForEachComponent(depth, [&stages](const JsonSpec& part, int depth) {
+      return AppendDecoderStages(part, depth, stages);
+    });
+  }
   if (type == "Replace") return AppendReplace(spec, stages);
   if (type == "Strip") return AppendStrip(spec, stages);
   if (type == "Metaspace") return AppendMetaspace(spec, stages);

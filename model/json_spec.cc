@@ -69,6 +69,14 @@ absl::StatusOr<std::size_t> JsonSpec::ArraySize() const {
   return value_->size();
 }
 
+absl::Status JsonSpec::ForEachComponent(
+    int depth, absl::FunctionRef<absl::Status(const JsonSpec&, int)> read) const {
+  if (depth >= kMaxComponentDepth) return Error("nested too deeply");
+  MOESAIC_ASSIGN_OR_RETURN(const std::size_t count, ArraySize());
+  for (std::size_t i = 0; i < count; ++i) MOESAIC_RETURN_IF_ERROR(read(At(i), depth + 1));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> JsonSpec::Type() const {
   if (!value_->is_object()) return Error("expected an object");
   return (*this)["type"].String();

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
@@ -43,6 +44,10 @@ class JsonSpec {
   absl::StatusOr<std::string> StringOrEmpty() const;
   /// Elements of an array.
   absl::StatusOr<std::size_t> ArraySize() const;
+  /// Calls `read` with each element, and the depth one below `depth`: the components of a
+  /// "Sequence". Errors: those of `read`; what is nested deeper than kMaxComponentDepth.
+  absl::Status ForEachComponent(
+      int depth, absl::FunctionRef<absl::Status(const JsonSpec& component, int depth)> read) const;
   /// The member "type" of an object.
   absl::StatusOr<std::string> Type() const;
 

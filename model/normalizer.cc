@@ -156,20 +156,13 @@ StepPtr MakePlainStep(std::string_view type) {
   return nullptr;
 }
 
-absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<StepPtr>& steps);
-
-absl::Status AppendSequence(const JsonSpec& list, int depth, std::vector<StepPtr>& steps) {
-  if (depth >= kMaxComponentDepth) return list.Error("nested too deeply");
-  MOESAIC_ASSIGN_OR_RETURN(const std::size_t count, list.ArraySize());
-  for (std::size_t i = 0; i < count; ++i) {
-    MOESAIC_RETURN_IF_ERROR(AppendSteps(list.At(i), depth + 1, steps));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<StepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string type, spec.Type());
-  if (type == "Sequence") return AppendSequence(spec["normalizers"], depth, steps);
+  if (type == "Sequence") {
+    return spec["normalizers"].ForEachComponent(depth, [&steps](const JsonSpec& part, int depth) {
+      return AppendSteps(part, depth, steps);
+    });
+  }
   if (StepPtr step = MakePlainStep(type)) {
     steps.push_back(std::move(step));
     return absl::OkStatus();

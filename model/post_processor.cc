@@ -59,14 +59,14 @@ absl::StatusOr<SequenceFrame> Parse(const JsonSpec& spec, int depth);
 
 /// Every processor works on what the one before it made, so later ones go outside.
 absl::StatusOr<SequenceFrame> ParseSequence(const JsonSpec& list, int depth) {
-  if (depth >= kMaxComponentDepth) return list.Error("nested too deeply");
-  MOESAIC_ASSIGN_OR_RETURN(const std::size_t count, list.ArraySize());
   SequenceFrame frame;
-  for (std::size_t i = 0; i < count; ++i) {
-    MOESAIC_ASSIGN_OR_RETURN(const SequenceFrame outer, Parse(list.At(i), depth + 1));
-    frame.prefix.insert(frame.prefix.begin(), outer.prefix.begin(), outer.prefix.end());
-    frame.suffix.insert(frame.suffix.end(), outer.suffix.begin(), outer.suffix.end());
-  }
+  MOESAIC_RETURN_IF_ERROR(
+      list.ForEachComponent(depth, [&frame](const JsonSpec& part, int depth) -> absl::Status {
+        MOESAIC_ASSIGN_OR_RETURN(const SequenceFrame outer, Parse(part, depth));
+        frame.prefix.insert(frame.prefix.begin(), outer.prefix.begin(), outer.prefix.end());
+        frame.suffix.insert(frame.suffix.end(), outer.suffix.begin(), outer.suffix.end());
+        return absl::OkStatus();
+      }));
   return frame;
 }
 

@@ -163,23 +163,17 @@ class MetaspaceRewrite final : public RewriteStep {
   PrependScheme scheme_;
 };
 
-absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<StepPtr>& steps);
-
-absl::Status AppendSequence(const JsonSpec& list, int depth, std::vector<StepPtr>& steps) {
-  if (depth >= kMaxComponentDepth) return list.Error("nested too deeply");
-  MOESAIC_ASSIGN_OR_RETURN(const std::size_t count, list.ArraySize());
-  for (std::size_t i = 0; i < count; ++i) {
-    MOESAIC_RETURN_IF_ERROR(AppendSteps(list.At(i), depth + 1, steps));
-  }
+absl::Status AppendRegexSplit(absl::StatusOr<Regex> pattern, SplitBehavior behavior,
+                              std::vector<StepPtr>& steps, bool invert = false) {
+  MOESAIC_RETURN_IF_ERROR(pattern.status());
+  steps.push_back(std::make_shared<RegexSplit>(*std::move(pattern), behavior, invert));
   return absl::OkStatus();
 }
 
 absl::Status AppendSplitStep(const JsonSpec& spec, std::vector<StepPtr>& steps) {
-  MOESAIC_ASSIGN_OR_RETURN(Regex pattern, ParsePattern(spec["pattern"]));
   MOESAIC_ASSIGN_OR_RETURN(const SplitBehavior behavior, ParseSplitBehavior(spec["behavior"]));
   MOESAIC_ASSIGN_OR_RETURN(const bool invert, spec["invert"].BoolOr(false));
-  steps.push_back(std::make_shared<RegexSplit>(std::move(pattern), behavior, invert));
-  return absl::OkStatus();
+  return AppendRegexSplit(ParsePattern(spec["pattern"]), behavior, steps, invert);
 }
 
 absl::Status AppendByteLevel(const JsonSpec& spec, std::vector<StepPtr>& steps) {
@@ -187,9 +181,8 @@ absl::Status AppendByteLevel(const JsonSpec& spec, std::vector<StepPtr>& steps) 
   MOESAIC_ASSIGN_OR_RETURN(const bool use_regex, spec["use_regex"].BoolOr(true));
   if (add_prefix_space) steps.push_back(std::make_shared<SpacePrefix>());
   if (use_regex) {
-    MOESAIC_ASSIGN_OR_RETURN(Regex pattern, Regex::Compile(kGpt2Pattern));
-    steps.push_back(
-        std::make_shared<RegexSplit>(std::move(pattern), SplitBehavior::kIsolated, false));
+    MOESAIC_RETURN_IF_ERROR(
+        AppendRegexSplit(Regex::Compile(kGpt2Pattern), SplitBehavior::kIsolated, steps));
   }
   steps.push_back(std::make_shared<ByteSpelling>());
   return absl::OkStatus();
@@ -209,17 +202,12 @@ absl::StatusOr<PrependScheme> ParsePrependScheme(const JsonSpec& spec) {
 }
 
 absl::Status AppendMetaspace(const JsonSpec& spec, std::vector<StepPtr>& steps) {
-  MOESAIC_ASSIGN_OR_RETURN(const std::string replacement, spec["replacement"].String());
-  if (CountChars(replacement) != 1) return spec["replacement"].Error("expected one character");
+  MOESAIC_ASSIGN_OR_RETURN(const std::string replacement, ReadCharacter(spec["replacement"]));
   MOESAIC_ASSIGN_OR_RETURN(const PrependScheme scheme, ParsePrependScheme(spec));
   MOESAIC_ASSIGN_OR_RETURN(const bool split, spec["split"].BoolOr(true));
   steps.push_back(std::make_shared<MetaspaceRewrite>(replacement, scheme));
-  if (split) {
-    MOESAIC_ASSIGN_OR_RETURN(Regex pattern, Regex::Literal(replacement));
-    steps.push_back(
-        std::make_shared<RegexSplit>(std::move(pattern), SplitBehavior::kMergedWithNext, false));
-  }
-  return absl::OkStatus();
+  if (!split) return absl::OkStatus();
+  return AppendRegexSplit(Regex::Literal(replacement), SplitBehavior::kMergedWithNext, steps);
 }
 
 absl::Status AppendPunctuation(const JsonSpec& spec, std::vector<StepPtr>& steps) {
@@ -232,22 +220,22 @@ absl::Status AppendPunctuation(const JsonSpec& spec, std::vector<StepPtr>& steps
 }
 
 absl::Status AppendWhitespace(std::vector<StepPtr>& steps) {
-  MOESAIC_ASSIGN_OR_RETURN(Regex pattern, Regex::Compile(kWordPattern));
-  steps.push_back(std::make_shared<RegexSplit>(std::move(pattern), SplitBehavior::kRemoved, true));
-  return absl::OkStatus();
+  return AppendRegexSplit(Regex::Compile(kWordPattern), SplitBehavior::kRemoved, steps,
+                          /*invert=*/true);
 }
 
 absl::Status AppendDelimiter(const JsonSpec& spec, std::vector<StepPtr>& steps) {
-  MOESAIC_ASSIGN_OR_RETURN(const std::string delimiter, spec["delimiter"].String());
-  if (CountChars(delimiter) != 1) return spec["delimiter"].Error("expected one character");
-  MOESAIC_ASSIGN_OR_RETURN(Regex pattern, Regex::Literal(delimiter));
-  steps.push_back(std::make_shared<RegexSplit>(std::move(pattern), SplitBehavior::kRemoved, false));
-  return absl::OkStatus();
+  MOESAIC_ASSIGN_OR_RETURN(const std::string delimiter, ReadCharacter(spec["delimiter"]));
+  return AppendRegexSplit(Regex::Literal(delimiter), SplitBehavior::kRemoved, steps);
 }
 
 absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<StepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string type, spec.Type());
-  if (type == "Sequence") return AppendSequence(spec["pretokenizers"], depth, steps);
+  if (type == "Sequence") {
+    return spec["pretokenizers"].ForEachComponent(depth, [&steps](const JsonSpec& part, int depth) {
+      return AppendSteps(part, depth, steps);
+    });
+  }
   if (type == "Split") return AppendSplitStep(spec, steps);
   if (type == "ByteLevel") return AppendByteLevel(spec, steps);
   if (type == "Metaspace") return AppendMetaspace(spec, steps);

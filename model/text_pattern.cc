@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "model/utf8.h"
 
 namespace moesaic::model {
 
@@ -17,6 +18,12 @@ absl::StatusOr<Regex> ParsePattern(const JsonSpec& spec) {
   if (regex.ok()) return regex;
   return absl::Status(regex.status().code(),
                       absl::StrCat(text.path(), ": ", regex.status().message()));
+}
+
+absl::StatusOr<std::string> ReadCharacter(const JsonSpec& spec) {
+  MOESAIC_ASSIGN_OR_RETURN(std::string text, spec.String());
+  if (CountChars(text) != 1) return spec.Error("expected one character");
+  return text;
 }
 
 absl::Status ReplaceAll(const Regex& pattern, std::string_view content, std::string& text) {

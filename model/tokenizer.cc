@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "model/added_tokens.h"
 #include "model/bpe.h"
+#include "model/byte_alphabet.h"
 #include "model/json_spec.h"
 #include "model/normalizer.h"
 #include "model/post_processor.h"
@@ -264,6 +265,13 @@ std::optional<std::int32_t> Tokenizer::TokenToId(std::string_view token) const {
   const auto it = impl_->added_ids.find(base::ToAbsl(token));
   if (it != impl_->added_ids.end()) return it->second;
   return impl_->bpe.TokenToId(token);
+}
+
+std::optional<std::string> Tokenizer::TokenBytes(std::int32_t id) const {
+  const VocabularyEntry* entry = impl_->Find(id);
+  if (entry == nullptr) return std::nullopt;
+  if (const std::optional<char> byte = ByteFromToken(entry->token)) return std::string(1, *byte);
+  return BytesFromSpelling(entry->token);
 }
 
 std::size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }

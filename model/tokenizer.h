@@ -56,6 +56,10 @@ class Tokenizer {
   /// null when the id is not in the vocabulary.
   const std::string* IdToToken(std::int32_t id) const;
   std::optional<std::int32_t> TokenToId(std::string_view token) const;
+  /// The bytes that the spelling of a token stands for, which need not be whole characters: of a
+  /// byte token ("<0xE4>"), or in byte-level spelling. Nothing when it is neither, or the id is not
+  /// in the vocabulary.
+  std::optional<std::string> TokenBytes(std::int32_t id) const;
 
   /// One more than the largest id, added tokens included. Ids below it may be unused.
   std::size_t vocab_size() const;

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "proto/moesaic/v1/expert_shard.pb.h"
@@ -54,31 +55,42 @@ template <typename T>
   return cursor.Copy(bytes, out);
 }
 
-/// Reads the next tag; false unless its field stands after `last`, as a writer in field order has
-/// it.
-[[nodiscard]] bool ReadTag(SliceCursor& cursor, std::uint32_t* last, std::uint32_t* tag) {
-  if (!cursor.ReadVarint32(tag) || (*tag >> 3) <= (*last >> 3)) return false;
-  *last = *tag;
-  return true;
-}
-
-[[nodiscard]] bool ReadEpoch(SliceCursor& cursor, base::PlacementEpoch* epoch) {
+/// Reads a length and then that many bytes by calling `read_element` until they are used up; false
+/// if that, or the last element, goes wrong.
+[[nodiscard]] bool ReadDelimited(SliceCursor& cursor, absl::FunctionRef<bool()> read_element) {
   std::size_t bytes;
   if (!cursor.ReadLength(&bytes)) return false;
   const std::size_t end = cursor.remaining() - bytes;
-  std::uint32_t last = 0;
-  std::uint32_t tag;
   while (cursor.remaining() > end) {
-    if (!ReadTag(cursor, &last, &tag)) return false;
-    bool ok = false;
-    if (tag == wire::Tag(wire::epoch::kTerm, wire::kVarint)) {
-      ok = cursor.ReadVarint(&epoch->term);
-    } else if (tag == wire::Tag(wire::epoch::kVersion, wire::kVarint)) {
-      ok = cursor.ReadVarint(&epoch->version);
-    }
-    if (!ok) return false;
+    if (!read_element()) return false;
   }
   return cursor.remaining() == end;
+}
+
+/// Reads a length-delimited message whose fields stand in order, as our writers have them: each
+/// tag, and its value by `read_field`. False for anything else.
+[[nodiscard]] bool ReadMessage(SliceCursor& cursor,
+                               absl::FunctionRef<bool(std::uint32_t tag)> read_field) {
+  std::uint32_t last_field = 0;
+  return ReadDelimited(cursor, [&] {
+    std::uint32_t tag;
+    if (!cursor.ReadVarint32(&tag) || (tag >> 3) <= last_field) return false;
+    last_field = tag >> 3;
+    return read_field(tag);
+  });
+}
+
+[[nodiscard]] bool ReadEpoch(SliceCursor& cursor, base::PlacementEpoch* epoch) {
+  return ReadMessage(cursor, [&](std::uint32_t tag) {
+    switch (tag) {
+      case wire::Tag(wire::epoch::kTerm, wire::kVarint):
+        return cursor.ReadVarint(&epoch->term);
+      case wire::Tag(wire::epoch::kVersion, wire::kVarint):
+        return cursor.ReadVarint(&epoch->version);
+      default:
+        return false;
+    }
+  });
 }
 
 /// The rows, as bytes: ReadList<std::byte>.
@@ -119,15 +131,12 @@ template <typename T>
 }
 
 [[nodiscard]] bool ReadMissingUnits(SliceCursor& cursor, DispatchReply* reply) {
-  std::size_t bytes;
-  if (!cursor.ReadLength(&bytes)) return false;
-  const std::size_t end = cursor.remaining() - bytes;
-  while (cursor.remaining() > end) {
+  return ReadDelimited(cursor, [&] {
     std::uint32_t unit;
     if (!cursor.ReadVarint32(&unit)) return false;
     reply->missing_units.push_back(unit);
-  }
-  return cursor.remaining() == end;
+    return true;
+  });
 }
 
 /// Wire values of a reply that are not yet known to be good.
@@ -172,39 +181,27 @@ struct ReplyEnums {
   }
 }
 
-/// True when the message is one payload field and nothing else; the cursor then stands inside it.
-[[nodiscard]] bool EnterPayload(SliceCursor& cursor) {
+/// Reads a message that is one payload and nothing else; as ReadMessage.
+[[nodiscard]] bool ReadPayload(SliceCursor& cursor,
+                               absl::FunctionRef<bool(std::uint32_t tag)> read_field) {
   std::uint32_t tag;
-  std::size_t bytes;
   return cursor.ReadVarint32(&tag) && tag == wire::Tag(wire::kPayload, wire::kLengthDelimited) &&
-         cursor.ReadLength(&bytes) && bytes == cursor.remaining();
+         ReadMessage(cursor, read_field) && cursor.remaining() == 0;
 }
 
-/// Reads a dispatch whose fields stand in order; false for anything else.
 [[nodiscard]] bool ReadDispatch(absl::Span<const grpc::Slice> slices, MessageArena& arena,
                                 Dispatch* dispatch, std::uint32_t* dtype) {
   SliceCursor cursor(slices);
-  if (!EnterPayload(cursor)) return false;
-  std::uint32_t last = 0;
-  std::uint32_t tag;
-  while (cursor.remaining() > 0) {
-    if (!ReadTag(cursor, &last, &tag)) return false;
-    if (!ReadDispatchField(tag, cursor, arena, dispatch, dtype)) return false;
-  }
-  return true;
+  return ReadPayload(cursor, [&](std::uint32_t tag) {
+    return ReadDispatchField(tag, cursor, arena, dispatch, dtype);
+  });
 }
 
 [[nodiscard]] bool ReadReply(absl::Span<const grpc::Slice> slices, MessageArena& arena,
                              DispatchReply* reply, ReplyEnums* enums) {
   SliceCursor cursor(slices);
-  if (!EnterPayload(cursor)) return false;
-  std::uint32_t last = 0;
-  std::uint32_t tag;
-  while (cursor.remaining() > 0) {
-    if (!ReadTag(cursor, &last, &tag)) return false;
-    if (!ReadReplyField(tag, cursor, arena, reply, enums)) return false;
-  }
-  return true;
+  return ReadPayload(
+      cursor, [&](std::uint32_t tag) { return ReadReplyField(tag, cursor, arena, reply, enums); });
 }
 
 /// The generated parser, over a flat copy.

@@ -5,7 +5,7 @@
 #include "base/status_macros.h"
 #include "placement/coordinator_server.h"
 #include "services/flags/coordinator_flags.h"
-#include "services/process.h"
+#include "services/server_main.h"
 
 namespace moesaic::services {
 namespace {
@@ -17,20 +17,11 @@ absl::StatusOr<RunningServer> Start(const CoordinatorFlags& flags) {
                        [server](absl::Duration) { server->Shutdown(); }};
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app("Decides which expert lives on which shard.", "moesaic-coordinator");
-  ProcessFlags process;
-  CoordinatorFlags flags;
-  FlagTable table(app);
-  flags.DeclareIdentity(table);
-  flags.Declare(table);
-  ProcessFlags::Declare(app, process);
-  int exit_code = kExitOk;
-  if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;
-  return RunServer("moesaic-coordinator", app, process, [&flags] { return Start(flags); });
-}
-
 }  // namespace
 }  // namespace moesaic::services
 
-int main(int argc, char** argv) { return moesaic::services::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return moesaic::services::ServerMain(argc, argv, "moesaic-coordinator",
+                                       "Decides which expert lives on which shard.",
+                                       moesaic::services::Start);
+}

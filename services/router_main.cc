@@ -6,7 +6,7 @@
 #include "base/status_macros.h"
 #include "router/router.h"
 #include "services/flags/router_flags.h"
-#include "services/process.h"
+#include "services/server_main.h"
 
 namespace moesaic::services {
 namespace {
@@ -19,21 +19,12 @@ absl::StatusOr<RunningServer> Start(const RouterFlags& flags) {
                        [server](absl::Duration grace) { server->Shutdown(grace); }};
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app("Serves a Mixture-of-Experts model; its routed experts are computed by shards.",
-               "moesaic-router");
-  ProcessFlags process;
-  RouterFlags flags;
-  FlagTable table(app);
-  flags.DeclareIdentity(table);
-  flags.Declare(table);
-  ProcessFlags::Declare(app, process);
-  int exit_code = kExitOk;
-  if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;
-  return RunServer("moesaic-router", app, process, [&flags] { return Start(flags); });
-}
-
 }  // namespace
 }  // namespace moesaic::services
 
-int main(int argc, char** argv) { return moesaic::services::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return moesaic::services::ServerMain(
+      argc, argv, "moesaic-router",
+      "Serves a Mixture-of-Experts model; its routed experts are computed by shards.",
+      moesaic::services::Start);
+}

@@ -4,7 +4,7 @@
 
 #include "base/status_macros.h"
 #include "services/flags/shard_flags.h"
-#include "services/process.h"
+#include "services/server_main.h"
 #include "shard/shard.h"
 
 namespace moesaic::services {
@@ -18,20 +18,11 @@ absl::StatusOr<RunningServer> Start(const ShardFlags& flags) {
                        [server](absl::Duration grace) { server->Shutdown(grace); }};
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app("Serves routed experts of a Mixture-of-Experts checkpoint.", "moesaic-shard");
-  ProcessFlags process;
-  ShardFlags flags;
-  FlagTable table(app);
-  flags.DeclareIdentity(table);
-  flags.Declare(table);
-  ProcessFlags::Declare(app, process);
-  int exit_code = kExitOk;
-  if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;
-  return RunServer("moesaic-shard", app, process, [&flags] { return Start(flags); });
-}
-
 }  // namespace
 }  // namespace moesaic::services
 
-int main(int argc, char** argv) { return moesaic::services::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return moesaic::services::ServerMain(argc, argv, "moesaic-shard",
+                                       "Serves routed experts of a Mixture-of-Experts checkpoint.",
+                                       moesaic::services::Start);
+}

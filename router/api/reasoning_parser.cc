@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "router/api/open_suffix.h"
+#include "base/open_suffix.h"
 
 namespace moesaic::router {
 namespace {
@@ -46,7 +46,7 @@ bool ReasoningParser::TakeReasoning(AnswerText& out) {
   if (!SkipBlanks()) return false;
   const std::size_t close = held_.find(kThinkClose);
   if (close == std::string::npos) {
-    const std::size_t certain = held_.size() - OpenSuffix(held_, kThinkClose);
+    const std::size_t certain = held_.size() - base::OpenSuffix(held_, kThinkClose);
     out.reasoning.assign(held_, 0, certain);
     held_.erase(0, certain);
     return false;

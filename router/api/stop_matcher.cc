@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "router/api/open_suffix.h"
+#include "base/open_suffix.h"
 
 namespace moesaic::router {
 
@@ -29,7 +29,7 @@ std::string StopMatcher::Push(std::string_view text) {
     return std::exchange(held_, {});
   }
   std::size_t open = 0;
-  for (const std::string& stop : stops_) open = std::max(open, OpenSuffix(held_, stop));
+  for (const std::string& stop : stops_) open = std::max(open, base::OpenSuffix(held_, stop));
   std::string certain = held_.substr(0, held_.size() - open);
   held_.erase(0, certain.size());
   return certain;

@@ -1,13 +1,6 @@
 #include "router/api/token_text.h"
 
-#include <optional>
-#include <string_view>
-
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
-#include "base/strings.h"
-#include "model/byte_alphabet.h"
-#include "model/stream_decoder.h"
 #include "model/utf8.h"
 
 namespace moesaic::router {
@@ -22,27 +15,15 @@ std::string TextInContext(const model::Tokenizer& tokenizer, std::int32_t id) {
   return twice.substr(once.size());
 }
 
-/// The bytes behind a token that is not a whole character: "<0xE4>", or GPT-2's byte spelling.
-std::optional<std::string> BytesOfSpelling(std::string_view spelling) {
-  if (spelling.size() == 6 && spelling.starts_with("<0x") && spelling.back() == '>') {
-    int byte = 0;
-    if (absl::SimpleHexAtoi(base::ToAbsl(spelling.substr(3, 2)), &byte)) {
-      return std::string(1, static_cast<char>(byte));
-    }
-  }
-  return model::BytesFromSpelling(spelling);
-}
-
 }  // namespace
 
 TokenText DescribeToken(const model::Tokenizer& tokenizer, std::int32_t id) {
-  const std::string* spelling = tokenizer.IdToToken(id);
-  if (spelling == nullptr) return {};
+  if (tokenizer.IdToToken(id) == nullptr) return {};
   TokenText token;
   token.text = TextInContext(tokenizer, id);
   token.bytes = token.text;
   if (token.text.find(model::kReplacementCharacter) != std::string::npos) {
-    token.bytes = BytesOfSpelling(*spelling).value_or(token.text);
+    token.bytes = tokenizer.TokenBytes(id).value_or(token.text);
   }
   return token;
 }

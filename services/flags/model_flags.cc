@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/status_macros.h"
 #include "kernels/simd.h"
 
 namespace moesaic::services {

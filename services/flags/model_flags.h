@@ -4,7 +4,9 @@
 
 #include "absl/status/statusor.h"
 #include "base/dtype.h"
+#include "base/status_macros.h"
 #include "services/flags/flag_table.h"
+#include "services/process.h"
 
 namespace moesaic::services {
 
@@ -20,8 +22,22 @@ struct ModelFlags {
 
   void Declare(FlagTable& table);
 
-  /// Applies --simd to this process and returns the parsed data types.
-  /// Errors: InvalidArgument naming the flag.
+  /// Applies --simd to this process, and sets what the options of a router or a shard say of the
+  /// model, its arithmetic and the build. Errors: InvalidArgument naming the flag.
+  template <typename Options>
+  absl::Status ApplyTo(Options& options) const {
+    MOESAIC_ASSIGN_OR_RETURN(const Resolved resolved, Resolve());
+    options.model_dir = model_dir;
+    options.model_id = resolved.model_id;
+    options.unit_size = unit_size;
+    options.threads = resolved.threads;
+    options.compute_dtype = resolved.compute_dtype;
+    options.wire_dtype = resolved.wire_dtype;
+    options.build = BuildVersion();
+    return absl::OkStatus();
+  }
+
+ private:
   struct Resolved {
     base::DType compute_dtype;
     base::DType wire_dtype;

@@ -1,7 +1,6 @@
 #include "services/flags/router_flags.h"
 
 #include "base/status_macros.h"
-#include "services/process.h"
 
 namespace moesaic::services {
 
@@ -52,17 +51,10 @@ void RouterFlags::DeclareIdentity(FlagTable& table) {
 }
 
 absl::StatusOr<router::RouterOptions> RouterFlags::Resolve() const {
-  MOESAIC_ASSIGN_OR_RETURN(const ModelFlags::Resolved resolved, model.Resolve());
   router::RouterOptions result = options;
-  result.model_dir = model.model_dir;
-  result.model_id = resolved.model_id;
-  result.unit_size = model.unit_size;
-  result.threads = resolved.threads;
-  result.compute_dtype = resolved.compute_dtype;
-  result.wire_dtype = resolved.wire_dtype;
+  MOESAIC_RETURN_IF_ERROR(model.ApplyTo(result));
   result.request_timeout = absl::Seconds(request_timeout_s);
   MOESAIC_ASSIGN_OR_RETURN(result.reasoning, router::ParseReasoningMode(reasoning_parser));
-  result.build = BuildVersion();
   return result;
 }
 

@@ -1,7 +1,6 @@
 #include "services/flags/shard_flags.h"
 
 #include "base/status_macros.h"
-#include "services/process.h"
 
 namespace moesaic::services {
 
@@ -35,15 +34,8 @@ void ShardFlags::DeclareIdentity(FlagTable& table) {
 }
 
 absl::StatusOr<shard::ShardOptions> ShardFlags::Resolve() const {
-  MOESAIC_ASSIGN_OR_RETURN(const ModelFlags::Resolved resolved, model.Resolve());
   shard::ShardOptions result = options;
-  result.model_dir = model.model_dir;
-  result.model_id = resolved.model_id;
-  result.unit_size = model.unit_size;
-  result.threads = resolved.threads;
-  result.compute_dtype = resolved.compute_dtype;
-  result.wire_dtype = resolved.wire_dtype;
-  result.build = BuildVersion();
+  MOESAIC_RETURN_IF_ERROR(model.ApplyTo(result));
   return result;
 }
 

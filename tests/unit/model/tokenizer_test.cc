@@ -77,6 +77,13 @@ TEST(Tokenizer, AddBosTokenOverrulesThePostProcessor) {
               ElementsAre(0));
 }
 
+TEST(Tokenizer, StreamSpellsASkippedTokenOutWhereAsked) {
+  const auto tokenizer = Make(SmallTokenizer());
+  StreamDecoder stream(*tokenizer);
+  EXPECT_EQ(stream.Push(10), "");
+  EXPECT_EQ(stream.Push(10, /*spell_out=*/true), "<s>");
+}
+
 TEST(Tokenizer, StreamHoldsIncompleteCharactersBack) {
   const auto tokenizer = Make(SmallTokenizer());
   StreamDecoder stream(*tokenizer);
@@ -89,6 +96,20 @@ TEST(Tokenizer, StreamHoldsIncompleteCharactersBack) {
             "a");
   EXPECT_EQ(stream.Push(8), "");
   EXPECT_EQ(stream.Finish(), "\xEF\xBF\xBD");
+}
+
+TEST(Tokenizer, KnowsTheBytesOfItsTokens) {
+  nlohmann::json json = SmallTokenizer();
+  json["model"]["vocab"]["<0xe4>"] = 30;
+  json["model"]["vocab"]["<0xGG>"] = 31;
+  json["model"]["vocab"]["\u4f60"] = 32;
+  const auto tokenizer = Make(json);
+  EXPECT_EQ(tokenizer->TokenBytes(0), "a");
+  EXPECT_EQ(tokenizer->TokenBytes(8), "\xC3");
+  EXPECT_EQ(tokenizer->TokenBytes(30), "\xE4");
+  EXPECT_EQ(tokenizer->TokenBytes(31), "<0xGG>");
+  EXPECT_EQ(tokenizer->TokenBytes(32), std::nullopt);
+  EXPECT_EQ(tokenizer->TokenBytes(1000), std::nullopt);
 }
 
 TEST(Tokenizer, RefusesWhatItCannotExpress) {

@@ -1,8 +1,8 @@
-#include "router/api/open_suffix.h"
+#include "base/open_suffix.h"
 
 #include "gtest/gtest.h"
 
-namespace moesaic::router {
+namespace moesaic::base {
 namespace {
 
 TEST(OpenSuffixTest, IsTheLongestEndThatBeginsThePattern) {
@@ -21,4 +21,4 @@ TEST(OpenSuffixTest, TheWholePatternIsNoProperBeginning) {
 }
 
 }  // namespace
-}  // namespace moesaic::router
+}  // namespace moesaic::base

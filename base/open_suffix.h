@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace moesaic::router {
+namespace moesaic::base {
 
 /// Length of the longest end of `text` that is a proper beginning of `pattern`: what has to be held
 /// back until more text tells whether `pattern` stands there.
@@ -15,4 +15,4 @@ inline std::size_t OpenSuffix(std::string_view text, std::string_view pattern) {
   return length;
 }
 
-}  // namespace moesaic::router
+}  // namespace moesaic::base
