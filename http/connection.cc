@@ -10,7 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "http/error_map.h"
+#include "http/sse.h"
 
 namespace moesaic::http {
 namespace {
@@ -208,6 +210,7 @@ void Connection::Dispatch() {
   request->path_tail = std::move(match.path_tail);
   phase_ = Phase::kAnswering;
   started_ = std::chrono::steady_clock::now();
+  streaming_ = false;
   answer_complete_ = false;
   exchange_ = std::make_shared<ExchangeState>(*std::move(request), shared_from_this(),
                                               host_.options.max_stream_buffer_bytes);
@@ -254,6 +257,7 @@ void Connection::WriteResponse(const Response& response) {
 void Connection::SendStreamHead(std::vector<Header> extra) {
   PostToStrand([this, extra = std::move(extra)] {
     status_ = 200;
+    streaming_ = true;
     std::vector<Header> headers = {{"content-type", "text/event-stream; charset=utf-8"},
                                    {"cache-control", "no-cache"},
                                    {"x-accel-buffering", "no"}};
@@ -269,11 +273,14 @@ void Connection::SendStreamHead(std::vector<Header> extra) {
 }
 
 void Connection::SendStreamBytes(std::string bytes) {
-  PostToStrand([this, bytes = std::move(bytes)]() mutable {
-    const std::size_t charge = bytes.size();
-    if (!http_1_0_) bytes = absl::StrCat(absl::Hex(charge), "\r\n", bytes, "\r\n");
-    Enqueue(std::move(bytes), charge);
-  });
+  PostToStrand([this, bytes = std::move(bytes)] { WriteStream(bytes, bytes.size()); });
+}
+
+void Connection::WriteStream(std::string_view bytes, std::size_t charge) {
+  const absl::string_view data = base::ToAbsl(bytes);
+  Enqueue(
+      http_1_0_ ? std::string(data) : absl::StrCat(absl::Hex(data.size()), "\r\n", data, "\r\n"),
+      charge);
 }
 
 void Connection::SendStreamEnd() {
@@ -305,7 +312,8 @@ void Connection::WriteNext() {
   if (outgoing_.empty()) {
     if (phase_ == Phase::kAnswering) {
       ClearDeadline();
-      if (answer_complete_) OnAnswerWritten();
+      if (answer_complete_) return OnAnswerWritten();
+      if (streaming_) SetDeadline(host_.options.stream_keep_alive);
     }
     return;
   }
@@ -383,6 +391,8 @@ void Connection::OnDeadline() {
     socket_.cancel(ignored);
     return;
   }
+  // With nothing to write, the time was that of a silent stream.
+  if (phase_ == Phase::kAnswering && !writing_) return WriteStream(SseComment("keep-alive"), 0);
   Close();
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/exchange_state.h"
@@ -68,6 +69,8 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
 
   void WriteResponse(const Response& response);
   std::string Head(int status, const std::vector<Header>& headers) const;
+  /// Queues `bytes` of the stream.
+  void WriteStream(std::string_view bytes, std::size_t charge);
   void Enqueue(std::string bytes, std::size_t charge);
   void WriteNext();
   void OnAnswerWritten();
@@ -98,6 +101,7 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   bool keep_alive_ = true;
   bool http_1_0_ = false;
   bool head_only_ = false;
+  bool streaming_ = false;
   bool answer_complete_ = false;
 
   std::deque<Outgoing> outgoing_;

@@ -24,6 +24,9 @@ struct ServerOptions {
   int max_connections = 4096;             ///< Beyond: 503 and close.
   /// Unsent bytes of one event stream; a client that lets it fill is disconnected.
   std::size_t max_stream_buffer_bytes = 1 << 20;
+  /// Silence in an event stream after which a ": keep-alive" comment is sent, so that nobody on the
+  /// way takes it for dead; well below the minute after which common proxies do.
+  absl::Duration stream_keep_alive = absl::Seconds(15);
   absl::Duration header_timeout = absl::Seconds(10);  ///< From a request's first byte.
   absl::Duration body_timeout = absl::Seconds(60);
   absl::Duration idle_timeout = absl::Seconds(75);   ///< Between requests of a connection.

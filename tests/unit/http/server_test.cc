@@ -215,6 +215,45 @@ TEST_F(ServerTest, Http10StreamEndsWithTheConnection) {
   EXPECT_THAT(client.ReadAll(), EndsWith("\r\n\r\ndata: one\n\n"));
 }
 
+TEST_F(ServerTest, SilentStreamsAreKeptAlive) {
+  Event received;
+  std::shared_ptr<Exchange> stream;
+  routes_.Add("GET", "/stream", [&](std::shared_ptr<Exchange> exchange) {
+    exchange->StartStream({});
+    stream = std::move(exchange);
+    received.Notify();
+  });
+  Start({.stream_keep_alive = absl::Milliseconds(5)});
+  RawClient client(server_->port());
+  client.Send("GET /stream HTTP/1.1\r\n\r\n");
+  ASSERT_TRUE(received.Wait());
+  constexpr char kComment[] = "e\r\n: keep-alive\n\n\r\n";
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(client.ReadUntil(kComment), EndsWith(kComment));
+  stream->Write(SseData("one"));
+  EXPECT_THAT(client.ReadUntil("data: one"), EndsWith("data: one"));
+  EXPECT_THAT(client.ReadUntil(kComment), EndsWith(kComment));
+  stream->FinishStream();
+  EXPECT_THAT(client.ReadUntil("0\r\n\r\n"), EndsWith("0\r\n\r\n"));
+  // The next answer on the connection is no stream.
+  client.Send(kHello);
+  EXPECT_THAT(client.ReadUntil("hello"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, OnlyStreamsAreKeptAlive) {
+  Event received;
+  std::shared_ptr<Exchange> kept;
+  routes_.Add("GET", "/wait", [&](std::shared_ptr<Exchange> exchange) {
+    kept = std::move(exchange);
+    received.Notify();
+  });
+  Start({.stream_keep_alive = absl::ZeroDuration()});
+  RawClient client(server_->port());
+  client.Send("GET /wait HTTP/1.1\r\n\r\n");
+  ASSERT_TRUE(received.Wait());
+  kept->Respond({.body = "late"});
+  EXPECT_THAT(client.ReadUntil("late"), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(ServerTest, DisconnectIsNoticedWhileWaiting) {
   Event received, gone;
   std::shared_ptr<Exchange> kept;
