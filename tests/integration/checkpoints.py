@@ -1,4 +1,5 @@
-"""Damaged and altered copies of a checkpoint."""
+"""Checkpoints as files: which weights they hold, and damaged and altered copies."""
+import hashlib
 import json
 import pathlib
 import shutil
@@ -10,7 +11,8 @@ def copy(source, destination):
     destination = pathlib.Path(destination)
     shutil.copytree(source, destination)
     for path in destination.iterdir():
-        path.chmod(0o644)
+        if path.is_file():
+            path.chmod(0o644)
     return destination
 
 
@@ -50,3 +52,11 @@ def rename_tensor(directory, name, new_name):
     assert len(name) == len(new_name)
     path, _, _ = find_tensor(directory, name)
     path.write_bytes(path.read_bytes().replace(json.dumps(name).encode(), json.dumps(new_name).encode(), 1))
+
+
+def weights_sha256(directory):
+    """Of the weight files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(directory).glob("model*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

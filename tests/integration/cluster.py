@@ -39,10 +39,11 @@ def wait_until(condition, timeout_s=60, what="condition"):
 class Cluster:
     """`moesaic up` with the given flags; use as a context manager."""
 
-    def __init__(self, model, shards=2, **flags):
+    def __init__(self, model, shards=2, binaries=BIN, **flags):
+        self.binaries = binaries
         self._state = tempfile.TemporaryDirectory(prefix="moesaic-test-")
         self.state_dir = pathlib.Path(self._state.name)
-        self.arguments = [str(BIN / "moesaic"), "up", f"--model={model}", f"--shards={shards}",
+        self.arguments = [str(binaries / "moesaic"), "up", f"--model={model}", f"--shards={shards}",
                           "--http-port=0", f"--state-dir={self.state_dir}"]
         for name, value in flags.items():
             self.arguments.append(f"--{name.replace('_', '-')}={value}")
@@ -90,7 +91,7 @@ class Cluster:
 
     def status(self):
         """DescribeCluster as `moesaic status --json` prints it."""
-        done = run("status", "--json", "--state-dir", self.state_dir)
+        done = run("status", "--json", "--state-dir", self.state_dir, binaries=self.binaries)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -103,6 +104,11 @@ class Cluster:
         response = self.http.post("/v1/completions", json=body)
         assert response.status_code == 200, response.text
         return response.json()
+
+    def prompt_logprobs(self, ids):
+        """Log-probability of each prompt token but the first, [tokens - 1]."""
+        answer = self.complete(prompt=ids, echo=True, logprobs=1, max_tokens=0)
+        return answer["choices"][0]["logprobs"]["token_logprobs"][1:]
 
     def assert_alive(self):
         """Every process is the one that was started."""
@@ -136,7 +142,7 @@ class Cluster:
             wait_until(lambda: not any(alive(pid) for pid in self.pids), 30, "no orphan left")
 
 
-def run(*arguments, timeout_s=120):
+def run(*arguments, timeout_s=120, binaries=BIN):
     """Runs the moesaic command line to its end."""
-    return subprocess.run([str(BIN / "moesaic"), *map(str, arguments)], stdin=subprocess.DEVNULL,
+    return subprocess.run([str(binaries / "moesaic"), *map(str, arguments)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout_s)

@@ -15,6 +15,7 @@ UNPACKED = ROOT / "build" / "golden"
 CHECKPOINTS = ("olmoe", "mixtral", "qwen3_moe", "qwen3_moe_dense1", "deepseek_v2_lite",
                "deepseek_v2", "deepseek_v3", "deepseek_v3_fp8")
 PROMPTS = ("p0", "p1", "p2", "p3")
+LOGPROB_TOLERANCE_F32 = 1e-4
 
 
 @functools.cache
@@ -74,3 +75,14 @@ def decode_routing(choice):
 def encode_routing(routing):
     """Base64 of int32 [tokens, MoE layers, top-k], as `replay_routed_experts` takes it."""
     return base64.b64encode(numpy.ascontiguousarray(routing, "<i4").tobytes()).decode()
+
+
+def score(cluster, ids, **extra):
+    """Prompt log-probabilities [tokens - 1] and routing [tokens, MoE layers, top-k]."""
+    # One token more than a scorer needs: the last prompt token is computed, and routed, for it.
+    answer = cluster.complete(prompt=ids, echo=True, logprobs=1, max_tokens=1, ignore_eos=True,
+                              return_routed_experts=True, **extra)
+    choice = answer["choices"][0]
+    logprobs = choice["logprobs"]["token_logprobs"]
+    assert logprobs[0] is None and len(logprobs) == len(ids) + 1
+    return numpy.array(logprobs[1:-1], dtype=numpy.float64), decode_routing(choice)

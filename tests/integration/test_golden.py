@@ -3,9 +3,8 @@ import numpy
 import pytest
 
 from cluster import Cluster, wait_until
-from golden import CHECKPOINTS, Golden, checkpoint, decode_routing, encode_routing
+from golden import CHECKPOINTS, LOGPROB_TOLERANCE_F32, Golden, checkpoint, encode_routing, score
 
-LOGPROB_TOLERANCE_F32 = 1e-4
 # What bf16 may cost: at least this share of equal expert sets, at most this mean |Δ log p|, at most
 # this |Δ log p| of any token with the golden routing replayed.
 BF16_LIMITS = (0.97, 0.02, 0.1)
@@ -20,32 +19,19 @@ BF16_LIMITS_OF = {
 }
 
 
-def score(cluster, golden, prompt, **extra):
-    """Prompt log-probabilities [tokens - 1] and routing [tokens, MoE layers, top-k]."""
-    ids = golden.ids(prompt)
-    # One token more than a scorer needs: the last prompt token is computed, and routed, for it.
-    answer = cluster.complete(prompt=ids, echo=True, logprobs=1, max_tokens=1, ignore_eos=True,
-                              return_routed_experts=True, **extra)
-    choice = answer["choices"][0]
-    logprobs = choice["logprobs"]["token_logprobs"]
-    assert logprobs[0] is None and len(logprobs) == len(ids) + 1
-    return numpy.array(logprobs[1:-1], dtype=numpy.float64), decode_routing(choice)
-
-
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_f32_equals_the_reference(name):
     golden = Golden(name)
     with Cluster(checkpoint(name), shards=2, compute_dtype="f32", wire_dtype="f32",
                  enable_return_routed_experts="true") as cluster:
         for prompt in golden.prompts():
-            logprobs, routing = score(cluster, golden, prompt)
+            logprobs, routing = score(cluster, golden.ids(prompt))
             numpy.testing.assert_array_equal(routing, golden.routing(prompt))
             error = numpy.abs(logprobs - golden.logprobs(prompt)).max(initial=0)
             print(f"{name} {prompt}: largest |Δ log p| {error:.2e}")
             assert error <= LOGPROB_TOLERANCE_F32
-        only_scored = cluster.complete(prompt=golden.ids("p1"), echo=True, logprobs=1, max_tokens=0)
-        scored = only_scored["choices"][0]["logprobs"]["token_logprobs"][1:]
-        assert scored == score(cluster, golden, "p1")[0].tolist()
+        scored, _ = score(cluster, golden.ids("p1"))
+        assert cluster.prompt_logprobs(golden.ids("p1")) == scored.tolist()
         greedy = golden.greedy()
         answer = cluster.complete(prompt=golden.ids("p1"), max_tokens=len(greedy), temperature=0,
                                   ignore_eos=True, return_token_ids=True)
@@ -62,10 +48,10 @@ def test_bf16_stays_close_to_the_reference(name):
                  enable_replay_routed_experts="true") as cluster:
         for prompt in golden.prompts():
             want, want_routing = golden.logprobs(prompt), golden.routing(prompt)
-            logprobs, routing = score(cluster, golden, prompt)
+            logprobs, routing = score(cluster, golden.ids(prompt))
             equal_sets.append((numpy.sort(routing) == numpy.sort(want_routing)).all(axis=2).ravel())
             errors.append(numpy.abs(logprobs - want))
-            replayed, _ = score(cluster, golden, prompt,
+            replayed, _ = score(cluster, golden.ids(prompt),
                                 replay_routed_experts=encode_routing(want_routing))
             replayed_errors.append(numpy.abs(replayed - want))
     share = numpy.concatenate(equal_sets).mean()
