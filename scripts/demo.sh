@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The main job on a fresh machine: installs what is missing, builds, starts a router, a coordinator and
-# three expert shards, asks one question, and shows how many expert rows each shard computed.
+# three expert shards, asks one question (the model thinks before it answers), and shows how fast it was
+# and how many expert rows each shard computed.
 #   scripts/demo.sh          then stays up until Ctrl-C
 #   scripts/demo.sh --once   then stops
 set -euo pipefail
@@ -12,7 +13,7 @@ case "${1:-}" in
   *) echo "usage: scripts/demo.sh [--once]" >&2; exit 2 ;;
 esac
 
-model=${MOESAIC_DEMO_MODEL:-models/tiny}
+model=${MOESAIC_DEMO_MODEL:-models/demo}
 port=${MOESAIC_DEMO_PORT:-8000}
 $once && port=${MOESAIC_DEMO_PORT:-0}
 bin=build/release/bin
@@ -27,6 +28,8 @@ cmake --build --preset release --target programs
 
 step "starting a router, a coordinator and three expert shards on $model"
 state=$(mktemp -d "${TMPDIR:-/tmp}/moesaic-demo.XXXXXX")
+: >"$state/up.log"
+launched=$(date +%s.%N)
 "$bin/moesaic" up --model "$model" --shards 3 --http-port "$port" --state-dir "$state" \
   >"$state/up.log" 2>&1 &
 cluster=$!
@@ -39,11 +42,18 @@ trap 'exit 130' INT TERM
 tail -n +1 -f --pid="$cluster" "$state/up.log" &
 until grep -q '^ready:' "$state/up.log"; do
   kill -0 "$cluster" 2>/dev/null || { wait "$cluster" || true; echo "the cluster did not start" >&2; exit 1; }
-  sleep 0.2
+  sleep 0.1
 done
 
-step "asking: What is a mixture of experts?"
-"$bin/moesaic" chat "What is a mixture of experts?" --max-tokens 64 --temperature 0 --state-dir "$state"
+question="What is 347 + 586?"
+step "asking: $question"
+asked=$(date +%s.%N)
+"$bin/moesaic" chat "$question" --max-tokens 512 --temperature 0 --stats --state-dir "$state" \
+  2>"$state/chat.log" || { cat "$state/chat.log" >&2; exit 1; }
+first_token=$(sed -n 's/^first token after \([0-9.]*\) s.*/\1/p' "$state/chat.log")
+printf '\n%s\n' "$(cat "$state/chat.log")"
+awk -v launched="$launched" -v asked="$asked" -v waited="${first_token:?no token came}" 'BEGIN {
+  printf "%.1f s from starting the processes to the first token\n", asked - launched + waited }'
 
 step "expert rows each shard computed"
 # Shards report their counts with their heartbeats, once a second.
@@ -63,7 +73,7 @@ sys.exit(0 if len(rows) == 3 and all(rows.values()) else "a shard computed nothi
 PYTHON
 
 if $once; then
-  step "done"
+  step "done in $(awk -v seconds=$SECONDS 'BEGIN { printf "%.1f", seconds / 60 }') minutes"
   exit 0
 fi
 url=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["http"])' "$state/cluster.json")
@@ -72,6 +82,6 @@ cat <<EOF
 The cluster stays up; Ctrl-C stops it. Try:
   $bin/moesaic chat --state-dir $state
   curl $url/v1/chat/completions -H 'Content-Type: application/json' \\
-    -d '{"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 32}'
+    -d '{"messages": [{"role": "user", "content": "$question"}], "max_tokens": 512}'
 EOF
 wait "$cluster"
