@@ -145,6 +145,7 @@ class ExpertDispatcher::Impl {
   static void Cancel(const std::vector<Plan>& plans);
   /// Shards that have been silent since an overdue dispatch was sent become suspect.
   void SuspectTheSilent(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Suspect(ShardLink& link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Dispatches to send beside those that are late.
   std::vector<Plan> PlanHedges(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Takes from shards what is past the hard limit and somebody else can do: added to `slots`.

@@ -169,12 +169,14 @@ std::shared_ptr<ShardLink> ExpertDispatcher::Impl::ChooseLink(Planning& planning
   const auto experts = static_cast<std::uint32_t>(ref.call->experts_of(ref.slot).size());
   absl::InlinedVector<ReplicaLoad, 4> replicas;
   absl::InlinedVector<Planning::Candidate*, 4> chosen_from;
+  ReplicaStanding best_full = ReplicaStanding::kSuspect;
   bool full = false;
   for (Planning::Candidate& candidate : candidates) {
     const ShardLink& link = *candidate.link;
     if (ref.call->Avoids(ref.slot, link.info.id)) continue;
     if (!link.HasRoom(lane)) {
       full = true;
+      best_full = std::min(best_full, candidate.standing);
       continue;
     }
     const absl::Duration cost = link.estimate.Cost(
@@ -185,7 +187,8 @@ std::shared_ptr<ShardLink> ExpertDispatcher::Impl::ChooseLink(Planning& planning
   }
   const std::uint64_t random = Mix(seed_ ^ Mix(ref.call->id()) ^ Mix(unit + 1));
   const auto chosen = ChooseReplica(replicas, random);
-  if (!chosen) {
+  // Room on a good one is worth waiting for when the only one with room is worse.
+  if (!chosen || (full && best_full < chosen_from[*chosen]->standing)) {
     if (full) {
       ++stats_.throttled_units;
       throttled_until_ = planning.now + kThrottled;

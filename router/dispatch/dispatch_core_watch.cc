@@ -9,6 +9,8 @@ namespace {
 /// A unit without a holder is searched for after this time: the coordinator, if it is there, says
 /// it sooner.
 constexpr absl::Duration kSearchAfter = absl::Milliseconds(300);
+/// Upper limit of the time between two attempts to hedge the same dispatch.
+constexpr absl::Duration kHedgeAgain = absl::Milliseconds(50);
 
 }  // namespace
 
@@ -25,8 +27,12 @@ std::vector<ExpertDispatcher::Impl::Plan> ExpertDispatcher::Impl::TakeUnwanted(
   }
   Slots none;
   for (const Plan& plan : unwanted) {
+    const absl::Duration waited = Now() - plan->sent_at;
     plan->link->estimate.OnAbandoned(plan->lane, static_cast<std::uint32_t>(plan->slots.size()),
-                                     Now() - plan->sent_at);
+                                     waited);
+    // Somebody else has done its work meanwhile, and it has said nothing at all.
+    const bool silent = plan->link->heard_at <= plan->sent_at;
+    if (silent && waited >= plan->patience) Suspect(*plan->link);
     Release(*plan, none);
   }
   return unwanted;
@@ -46,12 +52,15 @@ void ExpertDispatcher::Impl::SuspectTheSilent(absl::Duration now) {
       continue;
     }
     entry.overdue_at = absl::InfiniteDuration();
-    if (link.suspect) continue;
-    link.suspect = true;
-    ++stats_.suspicions;
+    Suspect(link);
     base::LogWarning("shard ", link.info.name, " has been silent for ",
                      absl::FormatDuration(now - quiet_since), ": avoided until it answers");
   }
+}
+
+void ExpertDispatcher::Impl::Suspect(ShardLink& link) {
+  stats_.suspicions += !link.suspect;
+  link.suspect = true;
 }
 
 bool ExpertDispatcher::Impl::TrySpend() {
@@ -65,9 +74,10 @@ std::vector<ExpertDispatcher::Impl::Plan> ExpertDispatcher::Impl::PlanHedges(abs
   for (auto& [id, entry] : in_flight_) {
     if (entry.hedge_at > now) continue;
     const InFlightDispatch& plan = *entry.plan;
-    // Tried again later: the budget may have been empty, or no other replica free.
-    entry.hedge_at = now + (now - plan.sent_at);
-    if (now < throttled_until_) continue;
+    // Tried again soon: the budget may have been empty, or no other replica free.
+    entry.hedge_at = now + std::min(plan.patience, kHedgeAgain);
+    // Under overload a late shard is only a busy one; a silent one is not.
+    if (now < throttled_until_ && !plan.link->suspect) continue;
     for (const std::int32_t slot : plan.slots) {
       if (!plan.call->Owes(slot, plan.id) || plan.call->hedger(slot) != 0) continue;
       if (!plan.call->Avoids(slot, plan.link->info.id)) plan.call->Avoid(slot, plan.link->info.id);

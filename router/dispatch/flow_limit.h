@@ -13,8 +13,8 @@ namespace moesaic::router {
 /// After Netflix's concurrency-limits, Gradient2Limit. Thread-compatible.
 class FlowLimit {
  public:
-  /// Always allowed: a decode step of a busy router on one shard.
-  static constexpr double kMin = 64;
+  /// Always allowed: a decode step of a busy router (64 sequences, 8 experts each) on one shard.
+  static constexpr double kMin = 512;
   static constexpr double kMax = 1 << 20;
 
   /// Takes in an answered dispatch. `in_flight`: rows in flight when the answer came, its own

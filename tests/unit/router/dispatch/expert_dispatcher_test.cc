@@ -464,10 +464,17 @@ TEST(ExpertDispatcherTest, ASilentShardIsAvoidedUntilItAnswers) {
   const auto dispatcher = MakeDispatcher();
   dispatcher->SetPlacement(Placement(1, 8, {&silent, &good}, kBoth));
   ASSERT_TRUE(AllConnected(*dispatcher));
-  TestCall first(8, 8);
-  first.Run(*dispatcher);
-  // The hedges won; a dispatch that only the silent one can answer shows that it is silent.
+  TestCall(8, 8).Run(*dispatcher);
+  EXPECT_TRUE(dispatcher->Stats().shards[0].suspect) << "hedges won against it";
+  silent.ReleaseHeld();
+  ASSERT_TRUE(Eventually([&] { return !dispatcher->Stats().shards[0].suspect; }));
+}
+
+TEST(ExpertDispatcherTest, ASilentShardWithoutAReplicaIsSuspectToo) {
+  FakeShard silent({.name = "silent", .hold = true}), good({.name = "good"});
+  const auto dispatcher = MakeDispatcher();
   dispatcher->SetPlacement(Placement(2, 8, {&silent, &good}, kSplit));
+  ASSERT_TRUE(AllConnected(*dispatcher));
   TestCall only_there(8, 8);
   only_there.Start(*dispatcher);
   ASSERT_TRUE(Eventually([&] { return dispatcher->Stats().shards[0].suspect; }));
