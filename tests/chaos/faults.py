@@ -104,6 +104,18 @@ class PauseCoordinator(Fault):
         cluster.coordinator.resume()
 
 
+class SecondCoordinator(Fault):
+    """A second coordinator runs beside the first, and each has some of the shards and routers."""
+
+    name, duration, on_shard, needs_relays = "second-coordinator", (12.0, 25.0), False, True
+
+    def begin(self, cluster):
+        cluster.start_second_coordinator()
+
+    def end(self, cluster):
+        cluster.stop_second_coordinator()
+
+
 class Cut(Fault):
     """All connections to a shard are reset."""
 
@@ -141,7 +153,7 @@ class Delay(Fault):
 
 
 KINDS = {kind.name: kind for kind in (Kill, Stop, Terminate, Unreadable, KillCoordinator,
-                                      PauseCoordinator, Cut, Partition, Delay)}
+                                      PauseCoordinator, SecondCoordinator, Cut, Partition, Delay)}
 
 
 def make_schedule(kinds, seed, duration_s, shards, gap_s):

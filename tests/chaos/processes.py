@@ -92,10 +92,9 @@ class Cluster:
         self._relay_factory = relay_factory
         self.relays = {}
         self.shards = []
-        self.coordinator = Process(
-            "coordinator", "moesaic-coordinator",
-            [f"--replicas={replicas}", f"--expect-shards={shards}"],
-            self.folder, {"grpc": "--listen"})
+        self._coordinator_flags = [f"--replicas={replicas}", f"--expect-shards={shards}"]
+        self.coordinator = self._make_coordinator("coordinator")
+        self.second_coordinator = None
         self._shard_count = shards
         self.router = None
 
@@ -122,6 +121,24 @@ class Cluster:
              f"--state-dir={self.folder / 'router-state'}", *self._flags],
             self.folder, {"http": "--http-listen", "grpc": "--listen"})
         self.router.start().await_addresses()
+
+    def _make_coordinator(self, name):
+        return Process(name, "moesaic-coordinator", self._coordinator_flags, self.folder,
+                       {"grpc": "--listen"})
+
+    def start_second_coordinator(self):
+        """Another coordinator that knows nothing of the first; shards and routers connect to either,
+        as the relay happens to send them."""
+        self.second_coordinator = self._make_coordinator("coordinator-2").start().await_addresses()
+        relay = self.relays["coordinator"]
+        relay.connect_to(self.second_coordinator.addresses["grpc"], self.coordinator.addresses["grpc"])
+        relay.cut()
+
+    def stop_second_coordinator(self):
+        relay = self.relays["coordinator"]
+        relay.connect_to(self.coordinator.addresses["grpc"])
+        self.second_coordinator.kill()
+        relay.cut()
 
     def _relayed(self, name, address):
         if not self._relay_factory:
@@ -153,7 +170,8 @@ class Cluster:
         return self.router.addresses["http"]
 
     def processes(self):
-        return [p for p in (self.router, *self.shards, self.coordinator) if p is not None]
+        everybody = (self.router, *self.shards, self.coordinator, self.second_coordinator)
+        return [process for process in everybody if process is not None]
 
     def log_tail(self, lines=15):
         parts = []

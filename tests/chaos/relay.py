@@ -1,6 +1,7 @@
 """A TCP relay in front of one server: it can cut its connections, hold bytes back (a partition), and
 delay them, without root. Network namespaces (netns.py) do the same to real packets."""
 import asyncio
+import itertools
 import threading
 
 
@@ -16,8 +17,16 @@ class RelayLoop:
         return Relay(self._loop)
 
     def close(self):
+        """To be called when all relays have been closed."""
+        asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    async def _cancel_all(self):
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 class Relay:
@@ -25,8 +34,9 @@ class Relay:
 
     def __init__(self, loop):
         self._loop = loop
-        self._target = None
+        self._targets = None
         self._writers = set()
+        self._tasks = set()
         self._flowing = None
         self._delay_s = 0.0
         self._server = self._call(self._listen())
@@ -41,10 +51,10 @@ class Relay:
         self._flowing.set()
         return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
-    def connect_to(self, address):
-        """Where new connections go."""
-        host, port = address.rsplit(":", 1)
-        self._target = (host, int(port))
+    def connect_to(self, *addresses):
+        """Where new connections go: to one after the other when there are several."""
+        pairs = [address.rsplit(":", 1) for address in addresses]
+        self._targets = itertools.cycle([(host, int(port)) for host, port in pairs])
 
     def cut(self):
         """Resets every connection; new ones are taken."""
@@ -60,26 +70,40 @@ class Relay:
         self._delay_s = seconds
 
     def close(self):
-        self.partition(False)
-        self._loop.call_soon_threadsafe(self._server.close)
-        self.cut()
+        self._call(self._close())
+
+    async def _close(self):
+        self._server.close()
+        self._flowing.set()
+        self._abort_all()
 
     def _abort_all(self):
         for writer in list(self._writers):
             writer.transport.abort()
 
     async def _accept(self, reader, writer):
+        # The loop itself holds tasks weakly: one that waits would be collected.
+        task = asyncio.current_task()
+        self._tasks.add(task)
         self._writers.add(writer)
         try:
-            await self._flowing.wait()
-            there_reader, there_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+            await self._pass_on(reader, writer)
+        except (OSError, asyncio.CancelledError):  # cancelled only when everything ends
             writer.transport.abort()
+        finally:
             self._writers.discard(writer)
-            return
+            self._tasks.discard(task)
+
+    async def _pass_on(self, reader, writer):
+        await self._flowing.wait()
+        if self._targets is None:
+            raise ConnectionRefusedError("the server has no address yet")
+        there_reader, there_writer = await asyncio.open_connection(*next(self._targets))
         self._writers.add(there_writer)
-        await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
-        self._writers -= {writer, there_writer}
+        try:
+            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        finally:
+            self._writers.discard(there_writer)
 
     async def _pump(self, reader, writer):
         """Passes bytes on, each chunk `delay` after it came, in order."""
@@ -90,6 +114,9 @@ class Relay:
                 await queue.put((self._loop.time() + self._delay_s, data))
         except OSError:
             writer.transport.abort()
+        except asyncio.CancelledError:
+            sender.cancel()
+            raise
         await queue.put(None)
         await sender
 
