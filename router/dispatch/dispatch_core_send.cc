@@ -132,14 +132,14 @@ void ExpertDispatcher::Impl::RetryWaiting(bool forget_refusals) {
 void ExpertDispatcher::Impl::FindCandidates(Planning& planning, const SlotRef& ref,
                                             rpc::Lane lane) {
   const placement::UnitKey unit{ref.call->call().layer, ref.call->unit_of(ref.slot)};
-  const auto [found, added] =
-      planning.candidates.try_emplace({ref.call->id(), lane, unit.unit.value()});
-  if (!added) return;
+  const auto inserted = planning.candidates.try_emplace({ref.call->id(), lane, unit.unit.value()});
+  if (!inserted.second) return;
+  auto& candidates = inserted.first->second;  // clang captures no structured binding
   VisitHolders(unit, lane, [&](const std::shared_ptr<ShardLink>& link) {
     const ReplicaStanding standing = link->Standing(unit, planning.now);
     // A hedge to a shard that may be as late as the first one would be wasted.
     if (planning.purpose == Purpose::kHedge && standing != ReplicaStanding::kGood) return;
-    found->second.push_back({link, standing, link->Wait(lane, planning.now), false});
+    candidates.push_back({link, standing, link->Wait(lane, planning.now), false});
   });
 }
 
