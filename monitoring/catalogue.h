@@ -76,6 +76,23 @@ inline constexpr CounterDef kDispatchesTotal{
     {"moesaic_dispatches_total", "Dispatches sent to a shard.", {"shard"}}};
 inline constexpr CounterDef kDispatchedRowsTotal{
     {"moesaic_dispatched_rows_total", "Token rows sent to a shard.", {"shard"}}};
+inline constexpr CounterDef kHedgesTotal{
+    {"moesaic_hedges_total", "Dispatches sent to a second replica because the first was late."}};
+inline constexpr CounterDef kHedgeWinsTotal{
+    {"moesaic_hedge_wins_total", "Result rows that a hedge brought before the first replica."}};
+inline constexpr CounterDef kRetriedUnitsTotal{
+    {"moesaic_retried_units_total", "(Row, unit) pairs sent again, for whatever reason."}};
+inline constexpr CounterDef kAbandonedDispatchesTotal{
+    {"moesaic_abandoned_dispatches_total", "Dispatches taken from a shard that never answered."}};
+inline constexpr CounterDef kShardSuspicionsTotal{
+    {"moesaic_shard_suspicions_total", "Times a shard was avoided because it was silent."}};
+inline constexpr CounterDef kRetryBudgetRefusalsTotal{
+    {"moesaic_retry_budget_refusals_total",
+     "Hedges and retries after a time-out that the budget did not allow."}};
+inline constexpr CounterDef kThrottledUnitsTotal{
+    {"moesaic_throttled_units_total", "(Row, unit) pairs kept back by a shard's flow limit."}};
+inline constexpr GaugeDef kWaitingUnits{
+    {"moesaic_waiting_units", "(Row, unit) pairs that wait for a replica."}};
 inline constexpr GaugeDef kReadyShards{
     {"moesaic_ready_shards", "Shards that this process can send work to."}};
 

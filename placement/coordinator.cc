@@ -32,6 +32,7 @@ Coordinator::Coordinator(CoordinatorPolicy policy, ShardControl& control, const 
       control_(control),
       clock_(clock),
       started_(clock.Monotonic()),
+      guard_(policy.lease, started_),
       membership_(policy.lease) {}
 
 absl::Status Coordinator::AddShard(SessionId session, ShardDescription description, ShardNews news,
@@ -125,6 +126,7 @@ void Coordinator::Outrank(base::PlacementEpoch theirs) {
 
 void Coordinator::Advance() {
   const absl::Duration now = clock_.Monotonic();
+  if (guard_.Tick(now)) membership_.Forgive(now);
   ExpireLeases(now);
   if (AssignmentDue(now)) Assign();
   if (!assigned_once_) return;
@@ -133,6 +135,10 @@ void Coordinator::Advance() {
 }
 
 void Coordinator::ExpireLeases(absl::Duration now) {
+  const bool was_frozen = guard_.frozen();
+  const bool frozen = guard_.Freeze(membership_.silent(now), membership_.present());
+  if (frozen != was_frozen) assignment_due_ = now;
+  if (frozen) return;
   for (const Membership::Expiry& expired : membership_.Expire(now)) {
     base::LogWarning("shard ", membership_.Find(expired.id)->description.name,
                      " was silent for a lease and has left");
@@ -159,7 +165,10 @@ void Coordinator::Assign() {
                            .replicas = policy_.replicas,
                            .shards = {}};
   for (const auto& [id, member] : membership_.members()) {
-    if (member.state == Member::State::kExpired || member.draining) continue;
+    if (member.state == Member::State::kExpired || member.draining ||
+        membership_.IsSilent(member, clock_.Monotonic())) {
+      continue;
+    }
     // What is on its way counts as there, or a load in progress would be turned around.
     std::vector<std::uint32_t> held;
     const std::vector<std::uint32_t>& assigned = AssignedTo(id);
@@ -195,7 +204,7 @@ void Coordinator::StartMoves(absl::Duration now) {
         now < progress.retry_at) {
       continue;
     }
-    if (StartLoad(member, progress) || StartUnload(member, progress, now)) {
+    if (StartLoad(member, progress) || StartUnload(member, progress)) {
       progress.busy = true;
       ++moves_in_flight_;
     }
@@ -214,9 +223,9 @@ bool Coordinator::StartLoad(const Member& member, Progress& progress) {
   return true;
 }
 
-bool Coordinator::StartUnload(const Member& member, Progress& progress, absl::Duration now) {
+bool Coordinator::StartUnload(const Member& member, Progress& progress) {
   // A coordinator that has just started may not know every router and shard yet.
-  if (now - started_ < policy_.lease || !AllRoutersCaughtUp()) return false;
+  if (!guard_.MayRemove() || !AllRoutersCaughtUp()) return false;
   std::vector<std::uint32_t> surplus = Difference(member.held, progress.assigned);
   std::erase_if(surplus, [&](std::uint32_t unit) {
     const UnitKey key = membership_.topology().KeyOf(unit);
@@ -298,7 +307,7 @@ PlacementMap::Parts Coordinator::MakeParts() const {
     for (const std::uint32_t unit : member.held) parts.holders[unit].push_back(id);
   }
   for (std::uint32_t unit = 0; unit < wanted_holders_.size(); ++unit) {
-    if (Settled(unit)) parts.holders[unit] = wanted_holders_[unit];
+    if (guard_.MayRemove() && Settled(unit)) parts.holders[unit] = wanted_holders_[unit];
   }
   return parts;
 }

@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "placement/membership.h"
 #include "placement/place_evenly.h"
+#include "placement/removal_guard.h"
 #include "placement/shard_control.h"
 #include "placement/view/placement_map.h"
 
@@ -119,7 +120,7 @@ class Coordinator {
   void Assign();
   void StartMoves(absl::Duration now);
   bool StartLoad(const Member& member, Progress& progress);
-  bool StartUnload(const Member& member, Progress& progress, absl::Duration now);
+  bool StartUnload(const Member& member, Progress& progress);
   void Moved(base::ShardId shard, std::uint64_t incarnation, absl::Status status);
   /// Whether every shard that should hold the unit does, and there is at least one.
   bool Settled(std::uint32_t unit) const;
@@ -138,6 +139,7 @@ class Coordinator {
   const base::Clock& clock_;
   const absl::Duration started_;
 
+  RemovalGuard guard_;
   Membership membership_;
   std::map<SessionId, ShardLink> shard_links_;
   std::map<SessionId, Router> routers_;

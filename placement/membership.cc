@@ -101,13 +101,26 @@ void Membership::Disconnect(SessionId session) {
 std::vector<Membership::Expiry> Membership::Expire(absl::Duration now) {
   std::vector<Expiry> expired;
   for (auto& [id, member] : members_) {
-    if (member.state == Member::State::kExpired || now - member.last_heard < lease_) continue;
+    if (member.state == Member::State::kExpired || !IsSilent(member, now)) continue;
     expired.push_back({.id = id, .session = std::exchange(member.session, 0)});
     member.state = Member::State::kExpired;
     member.held.clear();
     member.held_bytes = 0;
   }
   return expired;
+}
+
+void Membership::Forgive(absl::Duration now) {
+  for (auto& [id, member] : members_) {
+    if (member.state != Member::State::kExpired) member.last_heard = now;
+  }
+}
+
+std::uint32_t Membership::silent(absl::Duration now) const {
+  return static_cast<std::uint32_t>(
+      std::count_if(members_.begin(), members_.end(), [&](const auto& entry) {
+        return entry.second.state != Member::State::kExpired && IsSilent(entry.second, now);
+      }));
 }
 
 const Member* Membership::Find(base::ShardId id) const {

@@ -92,6 +92,15 @@ class Membership {
   };
   std::vector<Expiry> Expire(absl::Duration now);
 
+  /// Begins every present member's lease anew: it was we who did not listen.
+  void Forgive(absl::Duration now);
+  /// Whether the member's lease is over, expired or not yet.
+  bool IsSilent(const Member& member, absl::Duration now) const {
+    return now - member.last_heard >= lease_;
+  }
+  /// Present members whose lease is over.
+  std::uint32_t silent(absl::Duration now) const;
+
   /// All members, ascending by number, expired ones included.
   const std::map<base::ShardId, Member>& members() const { return members_; }
   const Member* Find(base::ShardId id) const;

@@ -9,6 +9,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/compute_pool.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -43,6 +44,9 @@ rpc::WireDtype ToWire(base::DType dtype) {
   }
 }
 
+/// How often a draining router looks whether its generations have ended.
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(20);
+
 /// Splits host:port. Errors: InvalidArgument naming the text.
 absl::StatusOr<std::pair<std::string, std::uint16_t>> SplitAddress(const std::string& address) {
   const std::size_t colon = address.rfind(':');
@@ -76,7 +80,12 @@ class Router::Impl {
     stopped_ = true;
     const absl::Duration until = clock_.Monotonic() + grace;
     if (core_ != nullptr) core_->scheduler().StartDrain();
-    if (api_ != nullptr) api_->Shutdown(grace);
+    if (grpc_server_ != nullptr) grpc_server_->SetServing(false);
+    if (api_ != nullptr) {
+      api_->StartDrain();
+      AwaitIdle(until);
+      api_->Shutdown(std::max(absl::ZeroDuration(), until - clock_.Monotonic()));
+    }
     if (grpc_server_ != nullptr) {
       grpc_server_->Shutdown(std::max(absl::ZeroDuration(), until - clock_.Monotonic()));
     }
@@ -90,6 +99,13 @@ class Router::Impl {
   const std::string& grpc_address() const { return grpc_server_->address(); }
 
  private:
+  /// Waits until every generation in progress has ended, at most until then. The ports stay open
+  /// meanwhile: whoever comes is told to go elsewhere.
+  void AwaitIdle(absl::Duration until) {
+    if (core_ == nullptr) return;
+    while (!core_->scheduler().Idle() && clock_.Monotonic() < until) absl::SleepFor(kDrainPoll);
+  }
+
   absl::Status OpenModel();
   absl::Status FollowPlacement();
   absl::Status BuildCore();

@@ -26,7 +26,16 @@ void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler
 
 void RefreshDispatcher(monitoring::Registry& registry, const ExpertDispatcher& dispatcher) {
   int ready = 0;
-  for (const ShardDispatchStats& shard : dispatcher.Stats().shards) {
+  const DispatchStats stats = dispatcher.Stats();
+  Raise(registry.Get(metrics::kHedgesTotal), stats.hedges);
+  Raise(registry.Get(metrics::kHedgeWinsTotal), stats.hedge_wins);
+  Raise(registry.Get(metrics::kRetriedUnitsTotal), stats.retried_units);
+  Raise(registry.Get(metrics::kAbandonedDispatchesTotal), stats.abandoned);
+  Raise(registry.Get(metrics::kShardSuspicionsTotal), stats.suspicions);
+  Raise(registry.Get(metrics::kRetryBudgetRefusalsTotal), stats.budget_refusals);
+  Raise(registry.Get(metrics::kThrottledUnitsTotal), stats.throttled_units);
+  registry.Get(metrics::kWaitingUnits).Set(static_cast<double>(stats.waiting_units));
+  for (const ShardDispatchStats& shard : stats.shards) {
     Raise(registry.Get(metrics::kDispatchesTotal, {shard.name}), shard.dispatches);
     Raise(registry.Get(metrics::kDispatchedRowsTotal, {shard.name}), shard.rows);
     ready += shard.decode_connected && shard.prefill_connected;

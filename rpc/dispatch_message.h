@@ -81,6 +81,8 @@ struct DispatchReply {
   std::uint64_t queue_wait_us = 0;
   std::uint64_t compute_us = 0;
   std::uint32_t batch_rows = 0;
+  std::uint32_t ns_per_row = 0;     ///< 0 = not measured.
+  std::uint32_t ns_per_expert = 0;  ///< 0 = not measured.
   PooledBuffer storage = {};
 };
 

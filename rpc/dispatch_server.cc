@@ -33,6 +33,9 @@ class DispatchServer::Stream {
   /// Ends the stream without waiting for what is in flight. Any thread.
   void Cancel() { context_.TryCancel(); }
 
+  /// The answer to a dispatch is about to be queued. Any thread.
+  void CountAnswered() { owed_.fetch_sub(1); }
+
   StreamId id() const { return id_; }
 
  private:
@@ -47,6 +50,8 @@ class DispatchServer::Stream {
   void OnRead(bool ok);
   void OnWritten(bool ok);
   void OnFinished(bool ok);
+  /// The call has ended: by Finish, or because the router or the connection is gone.
+  void OnDone(bool ok);
 
   void StartRead() { stream_.Read(&incoming_, read_.Tag()); }
   void StartWrite(const grpc::ByteBuffer& message) { stream_.Write(message, write_.Tag()); }
@@ -56,6 +61,10 @@ class DispatchServer::Stream {
   /// Tells the handler and finishes with `status` once no write is in flight.
   void Close(const absl::Status& status);
   void Finish();
+  /// Closes a stream whose router sends nothing more once it has all its answers.
+  void CloseIfAnswered();
+  /// Forgets the stream after the last of its events.
+  void RemoveIfOver();
 
   DispatchServer::Impl& server_;
   const StreamId id_;
@@ -65,13 +74,18 @@ class DispatchServer::Stream {
   Event read_{*this, &Stream::OnRead};
   Event write_{*this, &Stream::OnWritten};
   Event finish_{*this, &Stream::OnFinished};
+  Event done_{*this, &Stream::OnDone};
   WriteQueue writes_;
+  std::atomic<int> owed_{0};  // dispatches without an answer
 
   // Polling thread only.
   grpc::ByteBuffer incoming_;
-  bool open_ = false;       // the handler's OnOpen succeeded
-  bool closing_ = false;    // Close was called
-  bool finishing_ = false;  // Finish was called
+  bool open_ = false;         // the handler's OnOpen succeeded
+  bool closing_ = false;      // Close was called
+  bool finishing_ = false;    // Finish was called
+  bool half_closed_ = false;  // the router sends nothing more
+  bool finished_ = false;     // Finish has taken effect
+  bool ended_ = false;        // the call is over
   grpc::Status final_status_;
 };
 
@@ -106,6 +120,7 @@ DispatchServer::Stream::Stream(DispatchServer::Impl& server, StreamId id)
     : server_(server), id_(id), writes_(server.options.max_write_queue_bytes) {}
 
 void DispatchServer::Stream::Accept(grpc::ServerCompletionQueue* queue) {
+  context_.AsyncNotifyWhenDone(done_.Tag());
   server_.service.RequestDispatch(&context_, &stream_, queue, queue, accept_.Tag());
 }
 
@@ -120,7 +135,9 @@ void DispatchServer::Stream::OnAccept(bool ok) {
 
 void DispatchServer::Stream::OnRead(bool ok) {
   if (!ok) {
-    Close(absl::OkStatus());
+    // Half-closed or broken: OnDone tells.
+    half_closed_ = true;
+    CloseIfAnswered();
     return;
   }
   auto call = DecodeCall(incoming_, static_cast<int>(server_.options.hello.model.hidden_size),
@@ -140,6 +157,7 @@ absl::Status DispatchServer::Stream::Handle(DecodedCall call) {
   if (auto* hello = std::get_if<v1::Hello>(&call)) return Open(*hello);
   if (!open_) return absl::FailedPreconditionError("the first message must be a hello");
   if (auto* dispatch = std::get_if<Dispatch>(&call)) {
+    owed_.fetch_add(1);
     server_.handler.OnDispatch(id_, std::move(*dispatch));
   } else {
     server_.handler.OnCancel(id_, std::get<std::vector<std::uint64_t>>(call));
@@ -186,7 +204,14 @@ void DispatchServer::Stream::OnWritten(bool ok) {
     StartWrite(next);
   } else if (closing_) {
     Finish();
+  } else if (half_closed_) {
+    CloseIfAnswered();
   }
+}
+
+void DispatchServer::Stream::CloseIfAnswered() {
+  // The last answer is counted before it is queued, so its OnWritten comes here.
+  if (!closing_ && (ended_ || owed_.load() == 0)) Close(absl::OkStatus());
 }
 
 void DispatchServer::Stream::Close(const absl::Status& status) {
@@ -209,7 +234,20 @@ void DispatchServer::Stream::Finish() {
   stream_.Finish(final_status_, finish_.Tag());
 }
 
-void DispatchServer::Stream::OnFinished(bool) { server_.Remove(id_); }
+void DispatchServer::Stream::OnFinished(bool) {
+  finished_ = true;
+  RemoveIfOver();
+}
+
+void DispatchServer::Stream::OnDone(bool) {
+  ended_ = true;
+  if (half_closed_) CloseIfAnswered();
+  RemoveIfOver();
+}
+
+void DispatchServer::Stream::RemoveIfOver() {
+  if (finished_ && ended_) server_.Remove(id_);
+}
 
 void DispatchServer::Impl::AcceptNext() {
   std::shared_ptr<Stream> stream;
@@ -272,6 +310,7 @@ void DispatchServer::Reply(StreamId stream, const DispatchReply& reply) {
   const std::shared_ptr<Stream> to = impl_->Find(stream);
   if (to == nullptr) return;
   const int hidden_size = static_cast<int>(impl_->options.hello.model.hidden_size);
+  to->CountAnswered();
   for (grpc::ByteBuffer& part : EncodeReply(reply, hidden_size)) to->Send(part);
 }
 

@@ -42,8 +42,8 @@ class DispatchHandler {
 
 /// The shard's side of ExpertShard.Dispatch: many streams over one completion queue and one polling
 /// thread. A malformed message, an overfull write queue or a wrong hello ends its stream with a
-/// status that says so. Give it to StartServer, which registers the service and runs it.
-/// Thread-safe.
+/// status that says so. A router that closes its side gets the answers it still waits for. Give it
+/// to StartServer, which registers the service and runs it. Thread-safe.
 class DispatchServer {
  public:
   struct Options {

@@ -122,6 +122,8 @@ grpc::Slice ReplyTail(const DispatchReply& reply, bool more) {
   scalar_writer.VarintField(kQueueWaitUs, reply.queue_wait_us);
   scalar_writer.VarintField(kComputeUs, reply.compute_us);
   scalar_writer.VarintField(kBatchRows, reply.batch_rows);
+  scalar_writer.VarintField(kNsPerRow, reply.ns_per_row);
+  scalar_writer.VarintField(kNsPerExpert, reply.ns_per_expert);
   const auto scalar_bytes = static_cast<std::size_t>(scalar_writer.at() - scalars.data());
   grpc::Slice tail(wire::BytesFieldBytes(kMissingUnits, missing_bytes) + scalar_bytes);
   wire::FieldWriter writer(const_cast<std::uint8_t*>(tail.begin()));

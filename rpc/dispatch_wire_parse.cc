@@ -176,6 +176,10 @@ struct ReplyEnums {
       return cursor.ReadVarint(&reply->compute_us);
     case wire::Tag(kBatchRows, wire::kVarint):
       return cursor.ReadVarint32(&reply->batch_rows);
+    case wire::Tag(kNsPerRow, wire::kVarint):
+      return cursor.ReadVarint32(&reply->ns_per_row);
+    case wire::Tag(kNsPerExpert, wire::kVarint):
+      return cursor.ReadVarint32(&reply->ns_per_expert);
     default:
       return false;  // Also the error text, which protobuf has to check for UTF-8.
   }
@@ -253,6 +257,8 @@ DispatchReply FromGenerated(const v1::DispatchReply& proto, MessageArena& arena)
   reply.queue_wait_us = proto.queue_wait_us();
   reply.compute_us = proto.compute_us();
   reply.batch_rows = proto.batch_rows();
+  reply.ns_per_row = proto.ns_per_row();
+  reply.ns_per_expert = proto.ns_per_expert();
   return reply;
 }
 

@@ -10,6 +10,9 @@ namespace moesaic::rpc {
 ///   any gRPC call takes events of the Dispatch streams away from the spinning thread and hands
 ///   them over late (535 instead of 21 us a round trip of one token when the cores are busy). With
 ///   "poll" every queue watches its own connections. An explicit GRPC_POLL_STRATEGY is respected.
+/// - Under "poll" a channel that connects while no call waits for it is looked at by gRPC's backup
+///   poller alone, every 5 s by default: a restarted shard was found again only then, and often too
+///   late for its handshake. Every 100 ms instead. An explicit setting is respected.
 void PrepareProcess();
 
 }  // namespace moesaic::rpc

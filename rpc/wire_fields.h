@@ -50,6 +50,8 @@ inline constexpr std::uint32_t kQueueDepthRows = 10;
 inline constexpr std::uint32_t kQueueWaitUs = 11;
 inline constexpr std::uint32_t kComputeUs = 12;
 inline constexpr std::uint32_t kBatchRows = 13;
+inline constexpr std::uint32_t kNsPerRow = 14;
+inline constexpr std::uint32_t kNsPerExpert = 15;
 }  // namespace reply
 
 // Field numbers of v1.Epoch.

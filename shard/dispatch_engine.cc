@@ -151,6 +151,8 @@ void DispatchEngine::Pump() {
 
 void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
   expert_rows_total_ += outcome.expert_rows;
+  speed_.OnBatch(static_cast<std::uint32_t>(outcome.expert_rows), outcome.experts, outcome.compute);
+  const SpeedMeter::Speed speed = speed_.speed();
   std::uint32_t depth[2];
   {
     base::MutexLock lock(mutex_);
@@ -159,6 +161,8 @@ void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
   }
   for (FfnExecutor::Result& result : outcome.results) {
     result.reply.queue_depth_rows = depth[result.work.lane == rpc::Lane::kPrefill ? 1 : 0];
+    result.reply.ns_per_row = static_cast<std::uint32_t>(1e3 * speed.us_per_row);
+    result.reply.ns_per_expert = static_cast<std::uint32_t>(1e3 * speed.us_per_expert);
     reply_(result.work.stream, result.reply);
   }
   outcome.results.clear();  // requests return their memory before the next batch takes some

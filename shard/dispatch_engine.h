@@ -16,6 +16,7 @@
 #include "shard/batcher.h"
 #include "shard/expert_store.h"
 #include "shard/ffn_executor.h"
+#include "shard/speed_meter.h"
 
 namespace moesaic::shard {
 
@@ -57,6 +58,8 @@ class DispatchEngine final : public rpc::DispatchHandler {
 
   /// Assignments (row, expert) computed.
   std::uint64_t expert_rows_total() const { return expert_rows_total_; }
+  /// What the batches computed so far say of this shard's speed.
+  SpeedMeter::Speed speed() const { return speed_.speed(); }
   /// Dispatches received.
   std::uint64_t dispatches_total() const { return dispatches_total_; }
 
@@ -83,6 +86,7 @@ class DispatchEngine final : public rpc::DispatchHandler {
 
   std::atomic<std::uint64_t> expert_rows_total_{0};
   std::atomic<std::uint64_t> dispatches_total_{0};
+  SpeedMeter speed_;
 
   mutable base::Mutex mutex_;
   base::CondVar idle_;

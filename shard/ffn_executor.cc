@@ -178,13 +178,15 @@ void FfnExecutor::EncodeResults(base::ComputePool& pool) {
 
 void FfnExecutor::Finish(const absl::Status& status) {
   InProgress batch = std::exchange(batch_, InProgress{});
-  const std::uint64_t compute_us = Microseconds(clock_.Monotonic() - batch.started);
+  const absl::Duration compute = clock_.Monotonic() - batch.started;
   if (!status.ok()) base::LogError("a batch was not computed: ", status.ToString());
   Outcome outcome;
   outcome.expert_rows = status.ok() ? batch.plan.entries.size() : 0;
+  outcome.experts = status.ok() ? static_cast<std::uint32_t>(batch.plan.groups.size()) : 0;
+  outcome.compute = compute;
   for (std::size_t i = 0; i < batch.works.size(); ++i) {
     rpc::DispatchReply reply = std::move(batch.replies[i]);
-    reply.compute_us = compute_us;
+    reply.compute_us = Microseconds(compute);
     if (!status.ok()) {
       reply = {};
       reply.dispatch_id = batch.works[i].dispatch.dispatch_id;

@@ -38,6 +38,8 @@ class FfnExecutor {
   struct Outcome {
     std::vector<Result> results;    ///< One per work, in the batch's order.
     std::uint64_t expert_rows = 0;  ///< Assignments computed.
+    std::uint32_t experts = 0;      ///< Distinct experts among them.
+    absl::Duration compute;         ///< From the start of the batch to its last result.
   };
   using Done = absl::AnyInvocable<void(Outcome)>;
 

@@ -219,6 +219,9 @@ v1::ShardReport Shard::Impl::Report(bool with_units) const {
   report.set_held_bytes(store_->held_bytes());
   report.set_draining(engine_.draining());
   report.set_expert_rows_total(engine_.expert_rows_total());
+  const SpeedMeter::Speed speed = engine_.speed();
+  report.set_us_per_row(speed.us_per_row);
+  report.set_us_per_expert(speed.us_per_expert);
   return report;
 }
 

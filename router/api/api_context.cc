@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/retry_delay.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "http/error_map.h"
@@ -20,6 +21,9 @@ std::uint64_t Random64() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
+/// After this a client that asks again finds another router, or the next one under this address.
+constexpr absl::Duration kRetryElsewhere = absl::Seconds(1);
+
 }  // namespace
 
 ApiContext::ApiContext(ApiOptions options, ApiParts parts)
@@ -31,7 +35,8 @@ ApiContext::ApiContext(ApiOptions options, ApiParts parts)
 
 absl::Status ApiContext::CheckServing() const {
   if (!draining_) return absl::OkStatus();
-  return absl::UnavailableError("this router is shutting down");
+  return base::WithRetryDelay(absl::UnavailableError("this router is shutting down"),
+                              kRetryElsewhere);
 }
 
 absl::Status ApiContext::CheckModel(std::string_view model) const {

@@ -77,6 +77,8 @@ class ApiServerImpl final : public ApiServer {
   std::uint16_t port() const override { return http_->port(); }
   grpc::Service& inference_service() override { return *inference_service_; }
 
+  void StartDrain() override { api_.StartDrain(); }
+
   void Shutdown(absl::Duration grace) override {
     api_.StartDrain();
     // Connections still open at the end of the grace cancel their calls; the front end then runs

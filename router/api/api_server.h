@@ -68,6 +68,9 @@ class ApiServer {
   /// moesaic.v1.Inference, to be registered with a gRPC server that is shut down before this object
   /// goes.
   virtual grpc::Service& inference_service() = 0;
+  /// Refuses new requests (503 with Retry-After) and is not ready, but goes on listening, so that a
+  /// client hears of it instead of meeting a closed port. Does not wait. Idempotent.
+  virtual void StartDrain() = 0;
   /// Refuses new requests, lets running ones finish for at most `grace`, then cancels them and
   /// stops. Idempotent.
   virtual void Shutdown(absl::Duration grace) = 0;

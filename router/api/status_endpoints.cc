@@ -51,10 +51,14 @@ void AddStatusEndpoints(ApiContext& api, http::RouteTable& routes) {
                  RespondJson(exchange, ModelJson(api, started_unix_s));
                });
   }
-  routes.Add("GET", "/health", [&api](const ExchangePtr& exchange) { ServeHealth(api, exchange); });
-  routes.Add("GET", "/live", [](const ExchangePtr& exchange) {
-    RespondJson(exchange, {{"status", "ok"}});
-  });
+  for (const char* ready : {"/health", "/readyz"}) {
+    routes.Add("GET", ready, [&api](const ExchangePtr& exchange) { ServeHealth(api, exchange); });
+  }
+  for (const char* live : {"/live", "/livez"}) {
+    routes.Add("GET", live, [](const ExchangePtr& exchange) {
+      RespondJson(exchange, {{"status", "ok"}});
+    });
+  }
   routes.Add("GET", "/version", [&api](const ExchangePtr& exchange) {
     RespondJson(exchange, {{"version", api.options().build_version},
                            {"numerics_id", api.options().numerics_id}});

@@ -1,6 +1,7 @@
 #include "router/dispatch/dispatch_core.h"
 
 #include <algorithm>
+#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -10,6 +11,9 @@ namespace {
 
 /// Only timers run there, and those are not counted.
 constexpr std::size_t kTimerLoopQueue = 16;
+
+/// Between two searches for holders: each asks every shard.
+constexpr absl::Duration kSearchPause = absl::Seconds(1);
 
 /// Whether streams to `old_info` serve for `new_info` as well. A restarted process breaks its
 /// streams by itself, and the client finds the new one at the same address.
@@ -27,7 +31,9 @@ class ExpertDispatcher::Impl::LaneHandler final : public rpc::DispatchClientHand
   void OnConnected(const rpc::PeerHello& shard) override {
     owner_.OnConnected(link_, lane_, shard);
   }
-  void OnReply(rpc::DispatchReply reply) override { owner_.OnReply(link_, std::move(reply)); }
+  void OnReply(rpc::DispatchReply reply) override {
+    owner_.OnReply(link_, lane_, std::move(reply));
+  }
   void OnBroken(const absl::Status& status) override { owner_.OnBroken(link_, lane_, status); }
 
  private:
@@ -37,12 +43,21 @@ class ExpertDispatcher::Impl::LaneHandler final : public rpc::DispatchClientHand
 };
 
 ExpertDispatcher::Impl::Impl(Options options)
-    : options_(std::move(options)), poller_(options_.spin), timer_loop_(kTimerLoopQueue) {
+    : options_(std::move(options)),
+      seed_(options_.seed != 0 ? options_.seed : std::random_device()()),
+      poller_(options_.spin),
+      budget_(options_.budget),
+      timer_loop_(kTimerLoopQueue),
+      search_(options_.credentials, kSearchPause,
+              [this](base::ShardId shard, std::vector<placement::UnitKey> units) {
+                OnHolderFound(shard, std::move(units));
+              }) {
   poller_.Start();
 }
 
 ExpertDispatcher::Impl::~Impl() {
   timer_loop_.Stop();
+  search_.Stop();
   std::vector<std::shared_ptr<ShardLink>> links;
   {
     base::MutexLock lock(mutex_);
@@ -106,10 +121,13 @@ void ExpertDispatcher::Impl::SetPlacement(
   {
     base::MutexLock lock(mutex_);
     placement_ = placement;
+    searched_ = false;
     for (const auto& [id, link] : links_) {
       const placement::ShardInfo* info = placement->FindShard(id);
       if (info != nullptr && SameEndpoint(link->info, *info)) {
         link->info = *info;
+        link->lacks.clear();
+        link->found.clear();
       } else {
         removed.push_back(link);
       }
@@ -142,6 +160,10 @@ bool ExpertDispatcher::Impl::HasLiveHolder(base::LayerId layer, base::UnitId uni
   for (const base::ShardId id : placement_->Holders(layer, unit)) {
     const auto found = links_.find(id);
     if (found != links_.end() && found->second->connected()) return true;
+  }
+  if (!searched_) return false;
+  for (const auto& [id, link] : links_) {
+    if (link->connected() && link->found.contains({layer, unit})) return true;
   }
   return false;
 }

@@ -9,9 +9,9 @@
 namespace moesaic::router {
 namespace {
 
-/// How soon a slot without a usable replica is tried again; a shard that is loading its unit
-/// answers `missing_units` until then, so this bounds both the delay and the traffic.
-constexpr absl::Duration kRetryInterval = absl::Milliseconds(10);
+/// A shard that says it lacks a unit is not asked for it again for this long where another holds
+/// it: it is loading, or the placement is behind.
+constexpr absl::Duration kBelieveMissing = absl::Milliseconds(250);
 
 }  // namespace
 
@@ -19,8 +19,14 @@ void ExpertDispatcher::Impl::OnConnected(ShardLink& link, rpc::Lane lane,
                                          const rpc::PeerHello& shard) {
   {
     base::MutexLock lock(mutex_);
-    link.stream(lane).connected = true;
-    link.stream(lane).credit_bytes = shard.credit_bytes;
+    ShardLink::LaneStream& stream = link.stream(lane);
+    stream.connected = true;
+    ++stream.session;
+    stream.unanswered = 0;
+    stream.credit_bytes = shard.credit_bytes;
+    link.heard_at = Now();
+    link.lacks.clear();
+    link.found.clear();
   }
   RetryWaiting(/*forget_refusals=*/true);
 }
@@ -31,6 +37,7 @@ void ExpertDispatcher::Impl::OnBroken(ShardLink& link, rpc::Lane lane, const abs
     base::MutexLock lock(mutex_);
     if (!link.stream(lane).connected) return;  // an attempt to connect failed
     link.stream(lane).connected = false;
+    link.suspect = true;  // until it has answered again
     ++stats_.broken_streams;
     ReleaseLane(link, lane, lost);
   }
@@ -39,21 +46,26 @@ void ExpertDispatcher::Impl::OnBroken(ShardLink& link, rpc::Lane lane, const abs
   PlaceAndSend(std::move(lost));
 }
 
-void ExpertDispatcher::Impl::OnReply(ShardLink& link, rpc::DispatchReply reply) {
+void ExpertDispatcher::Impl::OnReply(ShardLink& link, rpc::Lane lane, rpc::DispatchReply reply) {
   Plan plan;
   Accepted accepted;
+  std::vector<Plan> beaten;
   bool retry_waiting = false;
   {
     base::MutexLock lock(mutex_);
     stats_.bytes_received += reply.rows.size();
+    link.NoteAnswer(Now());
+    if (!reply.more) link.stream(lane).CountAnswered(link.stream(lane).session);
     const auto found = in_flight_.find(reply.dispatch_id);
-    if (found == in_flight_.end() || found->second->link.get() != &link) {
+    if (found == in_flight_.end() || found->second.plan->link.get() != &link) {
       stats_.late_rows += reply.row_index.size();
       return;
     }
-    plan = found->second;
+    plan = found->second.plan;
+    const bool contested = hedges_in_flight_ > 0;
     accepted = Accept(*plan, reply);
     plan->call->BeginUse();
+    if (contested) beaten = TakeUnwanted(plan->call.get());
     retry_waiting = !reply.more && !waiting_.empty();  // there is credit again
   }
   CopyResults(*plan, reply, accepted);
@@ -65,6 +77,7 @@ void ExpertDispatcher::Impl::OnReply(ShardLink& link, rpc::DispatchReply reply) 
     CompleteIfDone(plan->call, completions);
   }
   RunCompletions(std::move(completions));
+  Cancel(beaten);
   PlaceAndSend(std::move(accepted.retry));
   if (retry_waiting) RetryWaiting(/*forget_refusals=*/false);
 }
@@ -75,7 +88,7 @@ ExpertDispatcher::Impl::Accepted ExpertDispatcher::Impl::Accept(const InFlightDi
   if (reply.code == rpc::DispatchCode::kInvalid) {
     // The same message would be refused everywhere.
     for (const std::int32_t slot : plan.slots) {
-      if (!plan.call->IsOpen(slot) || plan.call->owner(slot) != plan.id) continue;
+      if (!plan.call->Owes(slot, plan.id)) continue;
       plan.call->FailToken(plan.call->token_of(slot),
                            absl::InternalError(absl::StrCat("shard ", plan.link->info.name,
                                                             " refused a dispatch: ", reply.error)));
@@ -86,6 +99,7 @@ ExpertDispatcher::Impl::Accepted ExpertDispatcher::Impl::Accept(const InFlightDi
     AcceptMissing(plan, reply, accepted);
     if (reply.more) return accepted;
   }
+  if (reply.code == rpc::DispatchCode::kDraining) plan.link->info.draining = true;
   // Whatever the finished dispatch still owes goes to somebody else.
   CountAnswer(plan, reply);
   const std::size_t first = accepted.retry.size();
@@ -113,9 +127,10 @@ void ExpertDispatcher::Impl::AcceptResults(const InFlightDispatch& plan,
             : -1;
     if (slot < 0) {
       ++stats_.invalid_replies;
-    } else if (!plan.call->IsOpen(slot) || plan.call->owner(slot) != plan.id) {
+    } else if (!plan.call->Owes(slot, plan.id)) {
       ++stats_.late_rows;
     } else {
+      stats_.hedge_wins += plan.hedge;
       plan.call->Claim(slot);
       accepted.copies.emplace_back(i, slot);
     }
@@ -125,27 +140,45 @@ void ExpertDispatcher::Impl::AcceptResults(const InFlightDispatch& plan,
 void ExpertDispatcher::Impl::AcceptMissing(const InFlightDispatch& plan,
                                            const rpc::DispatchReply& reply, Accepted& accepted) {
   for (const std::int32_t slot : plan.slots) {
-    if (!plan.call->IsOpen(slot) || plan.call->owner(slot) != plan.id) continue;
-    const std::uint32_t unit = plan.call->unit_of(slot).value();
-    if (std::find(reply.missing_units.begin(), reply.missing_units.end(), unit) ==
+    if (!plan.call->Owes(slot, plan.id)) continue;
+    const placement::UnitKey unit{plan.call->call().layer, plan.call->unit_of(slot)};
+    if (std::find(reply.missing_units.begin(), reply.missing_units.end(), unit.unit.value()) ==
         reply.missing_units.end()) {
       continue;
     }
     ++stats_.missing_units;
-    ++stats_.retried_units;
-    plan.call->SetOwner(slot, 0);
+    plan.link->lacks[unit] = Now() + kBelieveMissing;
     plan.call->Avoid(slot, plan.link->info.id);
+    if (!plan.call->Disown(slot, plan.id)) continue;
+    ++stats_.retried_units;
     accepted.retry.push_back({plan.call, slot});
   }
 }
 
 void ExpertDispatcher::Impl::CountAnswer(const InFlightDispatch& plan,
                                          const rpc::DispatchReply& reply) {
-  ShardDispatchStats& counters = plan.link->counters;
-  ++counters.answered;
-  counters.round_trip_sum += Now() - plan.sent_at;
-  counters.queue_wait_sum += absl::Microseconds(reply.queue_wait_us);
-  counters.compute_sum += absl::Microseconds(reply.compute_us);
+  ShardLink& link = *plan.link;
+  ShardLink::LaneStream& stream = link.stream(plan.lane);
+  const absl::Duration now = Now();
+  const ShardEstimate::Answer answer{.lane = plan.lane,
+                                     .rows = static_cast<std::uint32_t>(plan.slots.size()),
+                                     .round_trip = now - plan.sent_at,
+                                     .queue_wait = absl::Microseconds(reply.queue_wait_us),
+                                     .compute = absl::Microseconds(reply.compute_us),
+                                     .batch_rows = reply.batch_rows,
+                                     .ns_per_row = reply.ns_per_row,
+                                     .ns_per_expert = reply.ns_per_expert};
+  ++link.counters.answered;
+  link.counters.round_trip_sum += answer.round_trip;
+  link.counters.queue_wait_sum += answer.queue_wait;
+  link.counters.compute_sum += answer.compute;
+  if (reply.code == rpc::DispatchCode::kOk) {
+    budget_.OnSuccess();
+    link.estimate.OnAnswer(answer, now);
+    stream.limit.OnAnswer(answer.queue_wait, answer.compute, stream.in_flight_rows);
+  } else if (reply.code == rpc::DispatchCode::kOverloaded) {
+    stream.limit.OnAnswer(absl::InfiniteDuration(), answer.compute, stream.in_flight_rows);
+  }
 }
 
 void ExpertDispatcher::Impl::CopyResults(const InFlightDispatch& plan,
@@ -164,22 +197,33 @@ void ExpertDispatcher::Impl::CopyResults(const InFlightDispatch& plan,
 void ExpertDispatcher::Impl::OnTimer(absl::Duration due) {
   std::vector<Completion> completions;
   std::vector<Plan> unwanted;
+  std::vector<Plan> abandoned;
+  std::vector<Plan> hedges;
+  Slots slots;
+  bool retry = false;
   {
     base::MutexLock lock(mutex_);
     timers_.erase(due);
-    FailExpired(Now());
-    unwanted = TakeUnwanted();
+    const absl::Duration now = Now();
+    FailExpired(now);
+    unwanted = TakeUnwanted(nullptr);
+    SuspectTheSilent(now);
+    hedges = PlanHedges(now);
+    abandoned = Abandon(now, slots);
+    retry = !waiting_.empty() && retry_at_ <= now;
+    if (retry) SearchHolders(now);
     std::vector<std::shared_ptr<ExpertCallState>> calls;
     for (const auto& [id, active] : calls_) calls.push_back(active.state);
     for (const auto& call : calls) CompleteIfDone(call, completions);
   }
-  for (const Plan& plan : unwanted) {
-    plan->link->stream(plan->lane).client->Cancel({plan->id});
-  }
+  Cancel(unwanted);
+  Cancel(abandoned);
   RunCompletions(std::move(completions));
-  RetryWaiting(/*forget_refusals=*/true);
+  Send(hedges, slots);
+  PlaceAndSend(std::move(slots));
+  if (retry) RetryWaiting(/*forget_refusals=*/true);
   base::MutexLock lock(mutex_);
-  ArmTimer();
+  ArmNext();
 }
 
 void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
@@ -207,28 +251,19 @@ void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
   }
 }
 
-std::vector<ExpertDispatcher::Impl::Plan> ExpertDispatcher::Impl::TakeUnwanted() {
-  std::vector<Plan> unwanted;
-  for (const auto& [id, plan] : in_flight_) {
-    const bool wanted =
-        std::any_of(plan->slots.begin(), plan->slots.end(), [&plan = plan](std::int32_t slot) {
-          return plan->call->IsOpen(slot) && plan->call->owner(slot) == plan->id;
-        });
-    if (!wanted) unwanted.push_back(plan);
-  }
-  Slots none;
-  for (const Plan& plan : unwanted) Release(*plan, none);
-  return unwanted;
-}
-
-void ExpertDispatcher::Impl::ArmTimer() {
-  absl::Duration due = absl::InfiniteDuration();
-  for (const auto& [id, active] : calls_) due = std::min(due, active.next_deadline);
-  const absl::Duration now = Now();
-  if (!waiting_.empty()) due = std::min(due, now + kRetryInterval);
+void ExpertDispatcher::Impl::Arm(absl::Duration due) {
   if (due == absl::InfiniteDuration() || (!timers_.empty() && *timers_.begin() <= due)) return;
   timers_.insert(due);
-  timer_loop_.PostAfter(due - now, [this, due] { OnTimer(due); });
+  timer_loop_.PostAfter(due - Now(), [this, due] { OnTimer(due); });
+}
+
+void ExpertDispatcher::Impl::ArmNext() {
+  absl::Duration due = waiting_.empty() ? absl::InfiniteDuration() : retry_at_;
+  for (const auto& [id, active] : calls_) due = std::min(due, active.next_deadline);
+  for (const auto& [id, entry] : in_flight_) {
+    due = std::min({due, entry.hedge_at, entry.overdue_at, entry.abandon_at});
+  }
+  Arm(due);
 }
 
 void ExpertDispatcher::Impl::CompleteIfDone(const std::shared_ptr<ExpertCallState>& call,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "rpc/dispatch_wire.h"
 #include "rpc/wire_convert.h"
 
@@ -70,6 +71,18 @@ std::vector<InFlightDispatch> CutIntoMessages(const ExpertCallState& call,
     begin = end;
   }
   return messages;
+}
+
+ShardWork WorkOf(const InFlightDispatch& plan) {
+  ShardWork work;
+  absl::flat_hash_set<std::uint32_t> experts;
+  for (const std::int32_t slot : plan.slots) {
+    const auto of_slot = plan.call->experts_of(slot);
+    work.rows += static_cast<std::uint32_t>(of_slot.size());
+    experts.insert(of_slot.begin(), of_slot.end());
+  }
+  work.experts = static_cast<std::uint32_t>(experts.size());
+  return work;
 }
 
 absl::Status SendPlanned(const InFlightDispatch& plan, base::PlacementEpoch epoch,

@@ -22,6 +22,10 @@ struct InFlightDispatch {
   std::vector<std::int32_t> slots;   ///< Asked for, ascending.
   std::size_t bytes = 0;             ///< Of the message, from above.
   absl::Duration sent_at;            ///< Monotonic.
+  absl::Duration cost;               ///< Predicted computing time.
+  absl::Duration patience;           ///< Predicted time after which somebody else is to be asked.
+  std::uint64_t session = 0;         ///< Of the stream it was sent on.
+  bool hedge = false;                ///< Sent beside a dispatch that is late.
 };
 
 /// Cuts slots of one call bound for one shard and lane into messages of at most 1 MiB, each row
@@ -29,6 +33,9 @@ struct InFlightDispatch {
 std::vector<InFlightDispatch> CutIntoMessages(const ExpertCallState& call,
                                               absl::Span<const std::int32_t> slots,
                                               rpc::WireDtype dtype);
+
+/// What the shard's time for it depends on: its assignments and its distinct experts.
+ShardWork WorkOf(const InFlightDispatch& plan);
 
 /// Sends a planned dispatch, its rows converted into a block of `pool`. `now` becomes the remaining
 /// time: up to the latest deadline among the rows. Errors: those of DispatchClient::Send.

@@ -20,7 +20,8 @@ struct ShardDispatchStats {
   absl::Status last_error;           ///< Why a stream is down; OK when both are up.
   std::uint64_t dispatches = 0;      ///< Messages sent.
   std::uint64_t rows = 0;            ///< Rows sent.
-  std::uint64_t in_flight_rows = 0;  ///< Rows sent and not answered now.
+  std::uint64_t in_flight_rows = 0;  ///< Result rows awaited now.
+  bool suspect = false;              ///< Silent or cut off, and not yet taken back.
   // Sums over answered dispatches; divide by `answered` for means.
   std::uint64_t answered = 0;
   absl::Duration round_trip_sum;
@@ -38,6 +39,12 @@ struct DispatchStats {
   std::uint64_t retried_units = 0;         ///< (row, unit) pairs sent again, for whatever reason.
   std::uint64_t missing_units = 0;         ///< (row, unit) pairs a shard said it does not hold.
   std::uint64_t broken_streams = 0;        ///< Connected streams that ended.
+  std::uint64_t suspicions = 0;            ///< Times a shard became suspect by its silence.
+  std::uint64_t hedges = 0;                ///< Dispatches sent beside one that was late.
+  std::uint64_t hedge_wins = 0;            ///< Result rows that a hedge brought first.
+  std::uint64_t abandoned = 0;             ///< Dispatches given up after the hard time limit.
+  std::uint64_t budget_refusals = 0;       ///< Hedges and retries that the budget did not allow.
+  std::uint64_t throttled_units = 0;       ///< (row, unit) pairs kept back by a shard's flow limit.
   std::uint64_t late_rows = 0;             ///< Result rows that came when nobody waited any more.
   std::uint64_t invalid_replies = 0;       ///< Replies that named rows or units not asked for.
   std::uint64_t failed_rows = 0;           ///< Tokens given back as failures.

@@ -8,7 +8,10 @@
 namespace moesaic::router {
 
 ExpertCallState::ExpertCallState(std::uint64_t id, const ExpertCall& call, int unit_size, Done done)
-    : id_(id), call_(call), done_(std::move(done)) {
+    : id_(id),
+      call_(call),
+      slot_offsets_(call.slot_offsets.begin(), call.slot_offsets.end()),
+      done_(std::move(done)) {
   MOESAIC_CHECK(!call.slot_offsets.empty());
   const auto tokens = static_cast<std::int32_t>(call.slot_offsets.size()) - 1;
   token_failed_.resize(tokens);
@@ -46,8 +49,8 @@ absl::Span<const float> ExpertCallState::weights_of(std::int32_t slot) const {
 }
 
 std::int32_t ExpertCallState::FindSlot(std::int32_t token, base::UnitId unit) const {
-  const auto begin = slots_.begin() + call_.slot_offsets[token];
-  const auto end = slots_.begin() + call_.slot_offsets[token + 1];
+  const auto begin = slots_.begin() + slot_offsets_[token];
+  const auto end = slots_.begin() + slot_offsets_[token + 1];
   const auto found = std::find_if(begin, end, [unit](const Slot& s) { return s.unit == unit; });
   return found == end ? -1 : static_cast<std::int32_t>(found - slots_.begin());
 }
@@ -57,8 +60,15 @@ void ExpertCallState::Claim(std::int32_t slot) {
   slots_[slot].state = State::kClaimed;
 }
 
+bool ExpertCallState::Disown(std::int32_t slot, std::uint64_t dispatch_id) {
+  Slot& s = slots_[slot];
+  if (s.owner == dispatch_id) s.owner = s.hedger;
+  s.hedger = 0;
+  return s.owner == 0;
+}
+
 void ExpertCallState::FailToken(std::int32_t token, absl::Status status) {
-  for (std::int32_t s = call_.slot_offsets[token]; s < call_.slot_offsets[token + 1]; ++s) {
+  for (std::int32_t s = slot_offsets_[token]; s < slot_offsets_[token + 1]; ++s) {
     if (!IsOpen(s)) continue;
     slots_[s].state = State::kFailed;
     --unfinished_;

@@ -37,6 +37,19 @@ class ExpertCallState {
   /// The dispatch that owes an open slot; 0 = none, it waits for a replica.
   std::uint64_t owner(std::int32_t slot) const { return slots_[slot].owner; }
   void SetOwner(std::int32_t slot, std::uint64_t dispatch_id) { slots_[slot].owner = dispatch_id; }
+  /// A second dispatch that was sent for an owned slot, to another shard; 0 = none. Whichever
+  /// answers first fills the slot: the bits are the same.
+  std::uint64_t hedger(std::int32_t slot) const { return slots_[slot].hedger; }
+  void SetHedger(std::int32_t slot, std::uint64_t dispatch_id) {
+    slots_[slot].hedger = dispatch_id;
+  }
+  /// Whether an answer of that dispatch for the slot is wanted.
+  bool Owes(std::int32_t slot, std::uint64_t dispatch_id) const {
+    const Slot& s = slots_[slot];
+    return IsOpen(slot) && (s.owner == dispatch_id || s.hedger == dispatch_id);
+  }
+  /// A dispatch that owes the slot no longer does. True when nobody else does either.
+  bool Disown(std::int32_t slot, std::uint64_t dispatch_id);
 
   /// An answer for an open slot is about to be copied: later ones are late.
   void Claim(std::int32_t slot);
@@ -66,10 +79,13 @@ class ExpertCallState {
     std::int32_t end_assignment = 0;
     State state = State::kOpen;
     std::uint64_t owner = 0;
+    std::uint64_t hedger = 0;
   };
 
   const std::uint64_t id_;
   const ExpertCall call_;
+  // [tokens + 1], our own: late replies are looked up when the caller's memory is gone.
+  const std::vector<std::int32_t> slot_offsets_;
   std::vector<std::uint32_t> experts_;  // [assignments], skipped entries left out
   std::vector<float> weights_;          // [assignments]
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "placement/view/placement_map.h"
 #include "router/dispatch/dispatch_stats.h"
+#include "router/dispatch/retry_budget.h"
 #include "router/engine/expert_backend.h"
 #include "rpc/credentials.h"
 #include "rpc/dispatch_message.h"
@@ -34,6 +35,10 @@ class ExpertDispatcher final : public ExpertBackend {
     /// Limits of the wait between two attempts to connect to a shard.
     absl::Duration initial_backoff = absl::Milliseconds(100);
     absl::Duration max_backoff = absl::Seconds(1);
+    /// Of hedges and retries after a time-out.
+    RetryBudget::Options budget = {};
+    /// Seed of the random choice between replicas; 0 = another one each time.
+    std::uint64_t seed = 0;
     const base::Clock* clock = &base::Clock::Real();
   };
 

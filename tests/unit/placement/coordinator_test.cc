@@ -109,6 +109,7 @@ class CoordinatorTest : public ::testing::Test {
       }
       clock_.Advance(absl::Seconds(1));
       for (auto& [name, shard] : shards_) {
+        if (silent_.contains(name)) continue;
         ASSERT_TRUE(coordinator_->Report(shard.session, News(shard)).ok());
       }
       coordinator_->Advance();
@@ -121,6 +122,7 @@ class CoordinatorTest : public ::testing::Test {
   testing::FakeClock clock_;
   RecordedControl control_;
   std::map<std::string, FakeShard> shards_;
+  std::set<std::string> silent_;  ///< Send no heartbeats.
   SessionId next_session_ = 0;
   std::unique_ptr<Coordinator> coordinator_ =
       std::make_unique<Coordinator>(CoordinatorPolicy{}, control_, clock_);
@@ -297,6 +299,41 @@ TEST_F(CoordinatorTest, ADrainingShardIsReplacedAndKeepsServingMeanwhile) {
   EXPECT_TRUE(coordinator_->published()->FindShard(base::ShardId(0))->draining);
   ASSERT_THAT(control_.calls, SizeIs(1));
   EXPECT_EQ(control_.calls[0].address, "b");
+}
+
+TEST_F(CoordinatorTest, WakingFromAPauseExpiresAndRemovesNothing) {
+  Restart({.expect_shards = 2});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  Work(12);
+  clock_.Advance(absl::Minutes(1));
+  coordinator_->Advance();
+  EXPECT_EQ(coordinator_->membership().present(), 2u) << "it was we who were away";
+  EXPECT_EQ(Uncovered(), 0u);
+  ASSERT_TRUE(Join("c").ok());
+  Work(8);
+  EXPECT_THAT(shards_["c"].held, SizeIs(2));
+  EXPECT_EQ(shards_["a"].held.size() + shards_["b"].held.size(), 6u) << "not within a lease";
+  Work(8);
+  EXPECT_EQ(shards_["a"].held.size() + shards_["b"].held.size(), 4u);
+}
+
+TEST_F(CoordinatorTest, ManyLeasesOverAtOnceTakeNoReplicaAway) {
+  Restart({.expect_shards = 4});
+  for (const char* name : {"a", "b", "c", "d"}) ASSERT_TRUE(Join(name).ok());
+  Work(12);
+  silent_ = {"a", "b"};
+  Work(15);
+  EXPECT_EQ(coordinator_->membership().present(), 4u);
+  EXPECT_THAT(coordinator_->published()->shards(), SizeIs(4)) << "routers still try them";
+  EXPECT_EQ(shards_["c"].held.size() + shards_["d"].held.size(), 6u)
+      << "what they held is loaded elsewhere all the same";
+  silent_.clear();
+  Work(15);
+  std::size_t held = 0;
+  for (const auto& [name, shard] : shards_) held += shard.held.size();
+  EXPECT_EQ(held, 6u) << "and the surplus goes once they are back";
+  EXPECT_EQ(Uncovered(), 0u);
 }
 
 TEST_F(CoordinatorTest, RefusesARouterOfAnotherModel) {

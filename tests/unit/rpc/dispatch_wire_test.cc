@@ -95,6 +95,8 @@ v1::DispatchReply RandomReply(std::mt19937& random) {
   reply.set_queue_wait_us(random());
   reply.set_compute_us(random());
   reply.set_batch_rows(random() % 2 == 0 ? 0 : random());
+  reply.set_ns_per_row(random() % 2 == 0 ? 0 : random());
+  reply.set_ns_per_expert(random());
   return reply;
 }
 
@@ -140,6 +142,8 @@ void ExpectSame(const DispatchReply& reply, const v1::DispatchReply& proto) {
   EXPECT_EQ(reply.queue_wait_us, proto.queue_wait_us());
   EXPECT_EQ(reply.compute_us, proto.compute_us());
   EXPECT_EQ(reply.batch_rows, proto.batch_rows());
+  EXPECT_EQ(reply.ns_per_row, proto.ns_per_row());
+  EXPECT_EQ(reply.ns_per_expert, proto.ns_per_expert());
 }
 
 v1::DispatchCall CallWith(const v1::DispatchRequest& request) {

@@ -105,12 +105,19 @@ class Stream {
   }
   bool open() const { return open_; }
   const v1::Hello& hello() const { return hello_; }
-  grpc::Status Finish() {
+  /// Sends nothing more, reads to the end. `answers`: replies that came, if asked for.
+  grpc::Status Finish(int* answers = nullptr) {
     stream_->WritesDone();
     v1::DispatchAnswer rest;
     while (stream_->Read(&rest)) {
+      if (answers != nullptr) ++*answers;
     }
     return stream_->Finish();
+  }
+  void Write(const v1::DispatchRequest& request) {
+    v1::DispatchCall call;
+    *call.mutable_dispatch() = request;
+    EXPECT_TRUE(stream_->Write(call));
   }
   v1::DispatchReply Call(const v1::DispatchRequest& request) {
     v1::DispatchCall call;
@@ -376,6 +383,29 @@ TEST(Shard, DrainsAndTakesNoMore) {
   EXPECT_TRUE(client.Describe().draining());
   EXPECT_FALSE(Serving(shard->address()));
   EXPECT_EQ(stream.Call(Request(SomeRows(3))).code(), v1::DISPATCH_CODE_DRAINING);
+}
+
+TEST(Shard, AHalfClosedStreamGetsTheAnswersItWaitsFor) {
+  const auto shard = Start();
+  Client client(shard->address());
+  ASSERT_TRUE(client.Load({Units(2, {0, 1, 2, 3})}).ok());
+  Stream stream(client, RouterHello(client));
+  constexpr int kDispatches = 20;
+  for (int i = 0; i < kDispatches; ++i) stream.Write(Request(SomeRows(3)));
+  int answers = 0;
+  const grpc::Status status = stream.Finish(&answers);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(answers, kDispatches);
+}
+
+TEST(Shard, RepliesAndReportsSayHowFastItIs) {
+  const auto shard = Start();
+  Client client(shard->address());
+  ASSERT_TRUE(client.Load({Units(2, {0, 1, 2, 3})}).ok());
+  Stream stream(client, RouterHello(client));
+  v1::DispatchReply reply;
+  for (int i = 0; i < 3; ++i) reply = stream.Call(Request(SomeRows(3)));
+  EXPECT_GT(reply.ns_per_row() + reply.ns_per_expert(), 0u);
 }
 
 TEST(Shard, ComesBackWithTheUnitsItRemembers) {

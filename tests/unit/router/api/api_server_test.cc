@@ -346,6 +346,18 @@ TEST_F(ApiServerTest, StatusEndpoints) {
   EXPECT_EQ(Get("/live").status, 200);
 }
 
+TEST_F(ApiServerTest, ADrainingRouterSaysSoAndStillListens) {
+  EXPECT_EQ(Get("/readyz").status, 200);
+  server_->StartDrain();
+  EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(Get("/livez").status, 200);
+  const http::Response refused = Post("/v1/completions", R"({"prompt":"a"})");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(std::any_of(refused.headers.begin(), refused.headers.end(), [](const auto& header) {
+    return http::HeaderNamesEqual(header.name, "Retry-After") && header.value == "1";
+  }));
+}
+
 TEST_F(ApiServerTest, TokenizeAndDetokenize) {
   EXPECT_EQ(Print(PostJson("/tokenize", R"({"prompt":"ab","return_token_strs":true})")),
             R"({"count":2,"max_model_len":4096,"tokens":[97,98],"token_strs":["a","b"]})");

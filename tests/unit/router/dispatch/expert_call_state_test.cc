@@ -72,5 +72,24 @@ TEST_F(ExpertCallStateTest, RefusalsAreRememberedUntilForgotten) {
   EXPECT_FALSE(state.Avoids(1, base::ShardId(4)));
 }
 
+TEST_F(ExpertCallStateTest, AHedgeTakesOverWhatTheOwnerLoses) {
+  ExpertCallState state(7, call_, 2, [](ExpertOutcome) {});
+  state.SetOwner(0, 11);
+  state.SetHedger(0, 12);
+  EXPECT_TRUE(state.Owes(0, 11));
+  EXPECT_TRUE(state.Owes(0, 12));
+  EXPECT_FALSE(state.Owes(0, 13));
+  EXPECT_FALSE(state.Disown(0, 11)) << "the hedge still owes it";
+  EXPECT_EQ(state.owner(0), 12u);
+  EXPECT_EQ(state.hedger(0), 0u);
+  EXPECT_TRUE(state.Disown(0, 12));
+  state.SetOwner(0, 14);
+  state.SetHedger(0, 15);
+  EXPECT_FALSE(state.Disown(0, 15)) << "the owner still owes it";
+  EXPECT_EQ(state.owner(0), 14u);
+  state.Claim(0);
+  EXPECT_FALSE(state.Owes(0, 14)) << "answered";
+}
+
 }  // namespace
 }  // namespace moesaic::router

@@ -416,6 +416,135 @@ TEST(ExpertDispatcherTest, ManyCallsAtOnce) {
   for (const auto& call : calls) EXPECT_TRUE(call->Wait().failures.empty());
 }
 
+/// Both streams to every shard are up.
+bool AllConnected(const ExpertDispatcher& dispatcher) {
+  return Eventually([&] {
+    const auto shards = dispatcher.Stats().shards;
+    return !shards.empty() && std::all_of(shards.begin(), shards.end(), [](const auto& shard) {
+      return shard.decode_connected && shard.prefill_connected;
+    });
+  });
+}
+
+TEST(ExpertDispatcherTest, ALateDispatchIsHedgedAndTheFirstReplyCounts) {
+  FakeShard slow({.name = "slow", .hold = true}), quick({.name = "quick"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&slow, &quick}, kBoth));
+  ASSERT_TRUE(AllConnected(*dispatcher));
+  TestCall call(8, 8);
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  const DispatchStats stats = dispatcher->Stats();
+  EXPECT_GT(stats.hedges, 0u);
+  EXPECT_GT(stats.hedge_wins, 0u);
+  EXPECT_EQ(stats.broken_streams, 0u);
+  EXPECT_TRUE(slow.WaitForCancels(slow.dispatches())) << "what is not wanted any more is cancelled";
+  slow.ReleaseHeld();
+  EXPECT_TRUE(Eventually([&] { return dispatcher->Stats().late_rows > 0; }));
+  for (const ShardDispatchStats& shard : dispatcher->Stats().shards) {
+    EXPECT_EQ(shard.in_flight_rows, 0u);
+  }
+}
+
+TEST(ExpertDispatcherTest, AReplyThatComesBeforeTheHedgeWins) {
+  FakeShard slow({.name = "slow", .hold = true}), slower({.name = "slower", .hold = true});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&slow, &slower}, kBoth));
+  ASSERT_TRUE(AllConnected(*dispatcher));
+  TestCall call(8, 8);
+  call.Start(*dispatcher);
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Stats().hedges >= 4; }));
+  slow.ReleaseHeld();
+  EXPECT_TRUE(call.Wait().failures.empty());
+  slower.ReleaseHeld();
+  EXPECT_TRUE(Eventually([&] { return dispatcher->Stats().late_rows > 0; }));
+}
+
+TEST(ExpertDispatcherTest, ASilentShardIsAvoidedUntilItAnswers) {
+  FakeShard silent({.name = "silent", .hold = true}), good({.name = "good"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&silent, &good}, kBoth));
+  ASSERT_TRUE(AllConnected(*dispatcher));
+  TestCall(8, 8).Run(*dispatcher);
+  EXPECT_TRUE(dispatcher->Stats().shards[0].suspect) << "hedges won against it";
+  silent.ReleaseHeld();
+  ASSERT_TRUE(Eventually([&] { return !dispatcher->Stats().shards[0].suspect; }));
+}
+
+TEST(ExpertDispatcherTest, ASilentShardWithoutAReplicaIsSuspectToo) {
+  FakeShard silent({.name = "silent", .hold = true}), good({.name = "good"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(2, 8, {&silent, &good}, kSplit));
+  ASSERT_TRUE(AllConnected(*dispatcher));
+  TestCall only_there(8, 8);
+  only_there.Start(*dispatcher);
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Stats().shards[0].suspect; }));
+  EXPECT_GE(dispatcher->Stats().suspicions, 1u);
+  dispatcher->SetPlacement(Placement(3, 8, {&silent, &good}, kBoth));
+  const int before = silent.dispatches();
+  for (unsigned i = 0; i < 5; ++i) {
+    TestCall call(8, 8, i);
+    EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  }
+  EXPECT_EQ(silent.dispatches(), before) << "a suspect that owes an answer gets nothing more";
+  silent.ReleaseHeld();
+  EXPECT_TRUE(only_there.Wait().failures.empty());
+  EXPECT_TRUE(Eventually([&] { return !dispatcher->Stats().shards[0].suspect; }));
+  EXPECT_TRUE(Eventually([&] {
+    TestCall(8, 8).Run(*dispatcher);
+    return silent.dispatches() > before;
+  })) << "and is taken back";
+}
+
+TEST(ExpertDispatcherTest, WithoutBudgetNothingIsHedgedButABrokenStreamIsResent) {
+  FakeShard silent({.name = "silent", .hold = true}), good({.name = "good"});
+  auto created = ExpertDispatcher::Create({.hello = FakeHello("router-0", 8),
+                                           .wire_dtype = rpc::WireDtype::kF32,
+                                           .initial_backoff = absl::Milliseconds(5),
+                                           .max_backoff = absl::Milliseconds(20),
+                                           .budget = {.capacity = 0}});
+  ASSERT_TRUE(created.ok());
+  const auto dispatcher = *std::move(created);
+  dispatcher->SetPlacement(Placement(1, 8, {&silent, &good}, kBoth));
+  ASSERT_TRUE(AllConnected(*dispatcher));
+  TestCall call(8, 8);
+  call.Start(*dispatcher);
+  ASSERT_TRUE(Eventually([&] { return dispatcher->Stats().budget_refusals > 0; }));
+  EXPECT_EQ(dispatcher->Stats().hedges, 0u);
+  silent.Stop();
+  EXPECT_TRUE(call.Wait().failures.empty());
+  EXPECT_EQ(dispatcher->Stats().hedges, 0u);
+  EXPECT_GT(dispatcher->Stats().retried_units, 0u);
+}
+
+TEST(ExpertDispatcherTest, AHolderIsFoundByAskingWhereThePlacementKnowsNone) {
+  FakeShard a({.name = "a"});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kNobody));
+  TestCall call(6, 8);
+  EXPECT_EQ(call.Run(*dispatcher), call.Expected());
+  EXPECT_TRUE(dispatcher->Ready().ok());
+  dispatcher->SetPlacement(Placement(2, 8, {&a}, kNobody));
+  EXPECT_FALSE(dispatcher->Ready().ok()) << "a newer placement is believed first";
+}
+
+TEST(ExpertDispatcherTest, TheSameSeedChoosesTheSame) {
+  FakeShard a({.name = "a"}), b({.name = "b"}), c({.name = "c"});
+  std::vector<int> rows[2];
+  for (auto& of_round : rows) {
+    auto dispatcher = ExpertDispatcher::Create(
+        {.hello = FakeHello("router-0", 8), .wire_dtype = rpc::WireDtype::kF32, .seed = 5});
+    ASSERT_TRUE(dispatcher.ok());
+    (*dispatcher)
+        ->SetPlacement(Placement(1, 8, {&a, &b, &c}, {{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}}));
+    ASSERT_TRUE(AllConnected(**dispatcher));
+    TestCall(16, 8).Run(**dispatcher);
+    for (const ShardDispatchStats& shard : (*dispatcher)->Stats().shards) {
+      of_round.push_back(static_cast<int>(shard.rows));
+    }
+  }
+  EXPECT_EQ(rows[0], rows[1]);
+}
+
 TEST(ExpertDispatcherTest, AnIdentityWithoutSizesIsRefused) {
   EXPECT_EQ(ExpertDispatcher::Create({.hello = FakeHello("r", 0)}).status().code(),
             absl::StatusCode::kInvalidArgument);

@@ -18,7 +18,15 @@ rpc::LocalHello FakeHello(const std::string& sender, int hidden_size) {
       .credit_bytes = 0};
 }
 
-FakeShard::FakeShard(Options options) : options_(std::move(options)), hold_(options_.hold) {
+grpc::Status FakeShard::Service::Describe(grpc::ServerContext*, const v1::DescribeRequest*,
+                                          v1::DescribeResponse* response) {
+  v1::LayerUnits& layer = *response->add_units();
+  for (const std::uint32_t unit : units_) layer.add_units(unit);
+  return grpc::Status::OK;
+}
+
+FakeShard::FakeShard(Options options)
+    : options_(std::move(options)), service_(options_.units), hold_(options_.hold) {
   rpc::LocalHello hello = FakeHello(options_.name, options_.hidden_size);
   hello.model.numerics_id = options_.numerics_id;
   hello.credit_bytes = options_.credit_bytes;

@@ -58,6 +58,16 @@ class FakeShard final : public rpc::DispatchHandler {
   void OnClose(rpc::StreamId) override {}
 
  private:
+  /// Says which units of layer 0 it can compute.
+  class Service final : public rpc::ExpertShardServiceBase {
+   public:
+    explicit Service(const std::set<std::uint32_t>& units) : units_(units) {}
+    grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeRequest* request,
+                          v1::DescribeResponse* response) override;
+
+   private:
+    const std::set<std::uint32_t>& units_;
+  };
   struct Held {
     rpc::StreamId stream;
     rpc::Dispatch dispatch;
@@ -67,7 +77,7 @@ class FakeShard final : public rpc::DispatchHandler {
 
   const Options options_;
   rpc::BufferPool pool_;
-  rpc::ExpertShardServiceBase service_;
+  Service service_;
   std::unique_ptr<rpc::DispatchServer> dispatch_server_;
   std::unique_ptr<rpc::ServerHandle> server_;
 
