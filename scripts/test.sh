@@ -48,12 +48,11 @@ ctest_run() {
     --output-junit "$results/$preset.xml" "$@" | grep -Ev '^ *[0-9]+/[0-9]+ Test|^ *Start +[0-9]+:|^test [0-9]'
 }
 
-# integration PRESET PYTEST-ARGUMENT…
-integration() {
-  local preset=$1
-  shift
-  MOESAIC_BIN="$PWD/build/$preset/bin" .venv/bin/python -m pytest -q tests/integration \
-    -p no:cacheprovider --junit-xml "$results/integration-$preset.xml" "$@"
+# processes PRESET FOLDER: the tests of real processes in a folder of tests/.
+processes() {
+  local preset=$1 folder=$2
+  MOESAIC_BIN="$PWD/build/$preset/bin" .venv/bin/python -m pytest -q "tests/$folder" \
+    -p no:cacheprovider --junit-xml "$results/$folder-$preset.xml"
 }
 
 static_checks() {
@@ -71,14 +70,15 @@ stage "install" scripts/install_deps.sh --tests
 stage "static checks" static_checks
 stage "release: build" build release all
 stage "release: unit tests" ctest_run release
-stage "release: integration tests" integration release
+stage "release: integration tests" processes release integration
+stage "release: chaos" processes release chaos
 if $full; then
   stage "asan: build" build asan all
   stage "asan: unit tests" ctest_run asan
-  stage "asan: integration tests" integration asan
+  stage "asan: integration tests" processes asan integration
   stage "tsan: build" build tsan all
   stage "tsan: unit tests" ctest_run tsan
-  stage "tsan: integration tests" integration tsan
+  stage "tsan: integration tests" processes tsan integration
   stage "clang thread-safety: build" build clang all
 else
   stage "asan: build" build asan tests-unit tests-parser

@@ -112,7 +112,7 @@ def run(options, log=print):
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", default=str(ROOT / "models/tiny"))
+    parser.add_argument("--model", default=str(ROOT / "models/demo"))
     parser.add_argument("--duration", type=float, default=120, help="seconds of faults")
     parser.add_argument("--calm", type=float, default=10, help="seconds without faults before")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
