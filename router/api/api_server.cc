@@ -34,9 +34,9 @@ absl::Status CheckOptions(const ApiOptions& options) {
 
 /// Paths with many values, and those that are none of ours, share a label value each.
 std::string_view EndpointLabel(std::string_view path) {
-  constexpr std::array<std::string_view, 8> kEndpoints = {
-      "/chat/completions", "/completions", "/models", "/tokenize",
-      "/detokenize",       "/health",      "/live",   "/metrics"};
+  constexpr std::array<std::string_view, 10> kEndpoints = {
+      "/chat/completions", "/completions", "/models", "/tokenize", "/detokenize",
+      "/health",           "/readyz",      "/live",   "/livez",    "/metrics"};
   if (path.starts_with("/v1/")) path.remove_prefix(3);
   if (path.starts_with("/models/")) return "/models";
   const auto* known = std::find(kEndpoints.begin(), kEndpoints.end(), path);
