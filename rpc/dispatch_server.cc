@@ -33,8 +33,8 @@ class DispatchServer::Stream {
   /// Ends the stream without waiting for what is in flight. Any thread.
   void Cancel() { context_.TryCancel(); }
 
-  /// The answer to a dispatch is about to be queued. Any thread.
-  void CountAnswered() { owed_.fetch_sub(1); }
+  /// Sends the parts of the answer to one dispatch, at least one. Any thread.
+  void Answer(std::vector<grpc::ByteBuffer> parts);
 
   StreamId id() const { return id_; }
 
@@ -76,7 +76,9 @@ class DispatchServer::Stream {
   Event finish_{*this, &Stream::OnFinished};
   Event done_{*this, &Stream::OnDone};
   WriteQueue writes_;
-  std::atomic<int> owed_{0};  // dispatches without an answer
+  // Messages that are still to be written: one for each dispatch without an answer, and those
+  // queued or in flight. Falls on the polling thread only.
+  std::atomic<std::size_t> owed_{0};
 
   // Polling thread only.
   grpc::ByteBuffer incoming_;
@@ -177,6 +179,7 @@ absl::Status DispatchServer::Stream::Open(const v1::Hello& hello) {
   open_ = true;
   server_.open_streams.fetch_add(1);
   grpc::ByteBuffer answer = EncodeAnswerHello(MakeHello(server_.options.hello, router->lane));
+  owed_.fetch_add(1);
   Send(answer);
   return absl::OkStatus();
 }
@@ -196,7 +199,13 @@ void DispatchServer::Stream::Send(grpc::ByteBuffer& message) {
   }
 }
 
+void DispatchServer::Stream::Answer(std::vector<grpc::ByteBuffer> parts) {
+  owed_.fetch_add(parts.size() - 1);  // The dispatch itself stood for one of them.
+  for (grpc::ByteBuffer& part : parts) Send(part);
+}
+
 void DispatchServer::Stream::OnWritten(bool ok) {
+  owed_.fetch_sub(1);
   // A failed write means a broken stream: the read in flight fails as well and closes it.
   if (!ok) writes_.Close();
   grpc::ByteBuffer next;
@@ -210,7 +219,6 @@ void DispatchServer::Stream::OnWritten(bool ok) {
 }
 
 void DispatchServer::Stream::CloseIfAnswered() {
-  // The last answer is counted before it is queued, so its OnWritten comes here.
   if (!closing_ && (ended_ || owed_.load() == 0)) Close(absl::OkStatus());
 }
 
@@ -310,8 +318,7 @@ void DispatchServer::Reply(StreamId stream, const DispatchReply& reply) {
   const std::shared_ptr<Stream> to = impl_->Find(stream);
   if (to == nullptr) return;
   const int hidden_size = static_cast<int>(impl_->options.hello.model.hidden_size);
-  to->CountAnswered();
-  for (grpc::ByteBuffer& part : EncodeReply(reply, hidden_size)) to->Send(part);
+  to->Answer(EncodeReply(reply, hidden_size));
 }
 
 int DispatchServer::stream_count() const { return impl_->open_streams.load(); }
