@@ -532,7 +532,10 @@ TEST(ExpertDispatcherTest, TheSameSeedChoosesTheSame) {
   std::vector<int> rows[2];
   for (auto& of_round : rows) {
     auto dispatcher = ExpertDispatcher::Create(
-        {.hello = FakeHello("router-0", 8), .wire_dtype = rpc::WireDtype::kF32, .seed = 5});
+        {.hello = FakeHello("router-0", 8),
+         .wire_dtype = rpc::WireDtype::kF32,
+         .budget = {.capacity = 0},  // A hedge would depend on how long an answer takes.
+         .seed = 5});
     ASSERT_TRUE(dispatcher.ok());
     (*dispatcher)
         ->SetPlacement(Placement(1, 8, {&a, &b, &c}, {{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}}));
