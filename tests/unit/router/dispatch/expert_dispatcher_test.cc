@@ -144,12 +144,17 @@ class TestCall {
   std::promise<ExpertOutcome> outcome_;
 };
 
+/// Without a budget nothing is hedged: what happens then does not depend on how long answers take.
+constexpr RetryBudget::Options kNoHedges = {.capacity = 0};
+
 std::unique_ptr<ExpertDispatcher> MakeDispatcher(int hidden_size = 8,
-                                                 rpc::WireDtype wire_dtype = rpc::WireDtype::kF32) {
+                                                 rpc::WireDtype wire_dtype = rpc::WireDtype::kF32,
+                                                 RetryBudget::Options budget = kNoHedges) {
   auto dispatcher = ExpertDispatcher::Create({.hello = FakeHello("router-0", hidden_size),
                                               .wire_dtype = wire_dtype,
                                               .initial_backoff = absl::Milliseconds(5),
-                                              .max_backoff = absl::Milliseconds(20)});
+                                              .max_backoff = absl::Milliseconds(20),
+                                              .budget = budget});
   EXPECT_TRUE(dispatcher.ok()) << dispatcher.status();
   return *std::move(dispatcher);
 }
@@ -428,7 +433,7 @@ bool AllConnected(const ExpertDispatcher& dispatcher) {
 
 TEST(ExpertDispatcherTest, ALateDispatchIsHedgedAndTheFirstReplyCounts) {
   FakeShard slow({.name = "slow", .hold = true}), quick({.name = "quick"});
-  const auto dispatcher = MakeDispatcher();
+  const auto dispatcher = MakeDispatcher(8, rpc::WireDtype::kF32, {});
   dispatcher->SetPlacement(Placement(1, 8, {&slow, &quick}, kBoth));
   ASSERT_TRUE(AllConnected(*dispatcher));
   TestCall call(8, 8);
@@ -447,7 +452,7 @@ TEST(ExpertDispatcherTest, ALateDispatchIsHedgedAndTheFirstReplyCounts) {
 
 TEST(ExpertDispatcherTest, AReplyThatComesBeforeTheHedgeWins) {
   FakeShard slow({.name = "slow", .hold = true}), slower({.name = "slower", .hold = true});
-  const auto dispatcher = MakeDispatcher();
+  const auto dispatcher = MakeDispatcher(8, rpc::WireDtype::kF32, {});
   dispatcher->SetPlacement(Placement(1, 8, {&slow, &slower}, kBoth));
   ASSERT_TRUE(AllConnected(*dispatcher));
   TestCall call(8, 8);
@@ -461,7 +466,7 @@ TEST(ExpertDispatcherTest, AReplyThatComesBeforeTheHedgeWins) {
 
 TEST(ExpertDispatcherTest, ASilentShardIsAvoidedUntilItAnswers) {
   FakeShard silent({.name = "silent", .hold = true}), good({.name = "good"});
-  const auto dispatcher = MakeDispatcher();
+  const auto dispatcher = MakeDispatcher(8, rpc::WireDtype::kF32, {});
   dispatcher->SetPlacement(Placement(1, 8, {&silent, &good}, kBoth));
   ASSERT_TRUE(AllConnected(*dispatcher));
   TestCall(8, 8).Run(*dispatcher);
@@ -472,7 +477,7 @@ TEST(ExpertDispatcherTest, ASilentShardIsAvoidedUntilItAnswers) {
 
 TEST(ExpertDispatcherTest, ASilentShardWithoutAReplicaIsSuspectToo) {
   FakeShard silent({.name = "silent", .hold = true}), good({.name = "good"});
-  const auto dispatcher = MakeDispatcher();
+  const auto dispatcher = MakeDispatcher(8, rpc::WireDtype::kF32, {});
   dispatcher->SetPlacement(Placement(2, 8, {&silent, &good}, kSplit));
   ASSERT_TRUE(AllConnected(*dispatcher));
   TestCall only_there(8, 8);
@@ -531,11 +536,10 @@ TEST(ExpertDispatcherTest, TheSameSeedChoosesTheSame) {
   FakeShard a({.name = "a"}), b({.name = "b"}), c({.name = "c"});
   std::vector<int> rows[2];
   for (auto& of_round : rows) {
-    auto dispatcher = ExpertDispatcher::Create(
-        {.hello = FakeHello("router-0", 8),
-         .wire_dtype = rpc::WireDtype::kF32,
-         .budget = {.capacity = 0},  // A hedge would depend on how long an answer takes.
-         .seed = 5});
+    auto dispatcher = ExpertDispatcher::Create({.hello = FakeHello("router-0", 8),
+                                                .wire_dtype = rpc::WireDtype::kF32,
+                                                .budget = kNoHedges,
+                                                .seed = 5});
     ASSERT_TRUE(dispatcher.ok());
     (*dispatcher)
         ->SetPlacement(Placement(1, 8, {&a, &b, &c}, {{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}}));
