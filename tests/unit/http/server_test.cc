@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -55,6 +56,17 @@ class ServerTest : public testing::Test {
     auto server = Server::Start(std::move(options), std::move(routes_));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+  }
+
+  /// Serves GET `path` by doing `first` and leaving the exchange in `kept`, unanswered.
+  void Keep(
+      const char* path, std::shared_ptr<Exchange>& kept, Event& received,
+      std::function<void(Exchange&)> first = [](Exchange&) {}) {
+    routes_.Add("GET", path, [&kept, &received, first](std::shared_ptr<Exchange> exchange) {
+      first(*exchange);
+      kept = std::move(exchange);
+      received.Notify();
+    });
   }
 
   RouteTable routes_;
@@ -218,11 +230,7 @@ TEST_F(ServerTest, Http10StreamEndsWithTheConnection) {
 TEST_F(ServerTest, SilentStreamsAreKeptAlive) {
   Event received;
   std::shared_ptr<Exchange> stream;
-  routes_.Add("GET", "/stream", [&](std::shared_ptr<Exchange> exchange) {
-    exchange->StartStream({});
-    stream = std::move(exchange);
-    received.Notify();
-  });
+  Keep("/stream", stream, received, [](Exchange& exchange) { exchange.StartStream({}); });
   Start({.stream_keep_alive = absl::Milliseconds(5)});
   RawClient client(server_->port());
   client.Send("GET /stream HTTP/1.1\r\n\r\n");
@@ -242,10 +250,7 @@ TEST_F(ServerTest, SilentStreamsAreKeptAlive) {
 TEST_F(ServerTest, OnlyStreamsAreKeptAlive) {
   Event received;
   std::shared_ptr<Exchange> kept;
-  routes_.Add("GET", "/wait", [&](std::shared_ptr<Exchange> exchange) {
-    kept = std::move(exchange);
-    received.Notify();
-  });
+  Keep("/wait", kept, received);
   Start({.stream_keep_alive = absl::ZeroDuration()});
   RawClient client(server_->port());
   client.Send("GET /wait HTTP/1.1\r\n\r\n");
@@ -257,11 +262,8 @@ TEST_F(ServerTest, OnlyStreamsAreKeptAlive) {
 TEST_F(ServerTest, DisconnectIsNoticedWhileWaiting) {
   Event received, gone;
   std::shared_ptr<Exchange> kept;
-  routes_.Add("GET", "/wait", [&](std::shared_ptr<Exchange> exchange) {
-    exchange->OnDisconnect([&] { gone.Notify(); });
-    kept = std::move(exchange);
-    received.Notify();
-  });
+  Keep("/wait", kept, received,
+       [&](Exchange& exchange) { exchange.OnDisconnect([&] { gone.Notify(); }); });
   Start();
   RawClient client(server_->port());
   client.Send("GET /wait HTTP/1.1\r\n\r\n");
@@ -275,11 +277,9 @@ TEST_F(ServerTest, DisconnectIsNoticedWhileWaiting) {
 TEST_F(ServerTest, ClientThatStopsReadingIsDropped) {
   Event received, gone;
   std::shared_ptr<Exchange> stream;
-  routes_.Add("GET", "/stream", [&](std::shared_ptr<Exchange> exchange) {
-    exchange->OnDisconnect([&] { gone.Notify(); });
-    exchange->StartStream({});
-    stream = std::move(exchange);
-    received.Notify();
+  Keep("/stream", stream, received, [&](Exchange& exchange) {
+    exchange.OnDisconnect([&] { gone.Notify(); });
+    exchange.StartStream({});
   });
   Start({.max_stream_buffer_bytes = 64 << 10});
   RawClient client(server_->port());
@@ -297,10 +297,7 @@ TEST_F(ServerTest, ClientThatStopsReadingIsDropped) {
 TEST_F(ServerTest, ShutdownLetsAnswersFinish) {
   Event received;
   std::shared_ptr<Exchange> kept;
-  routes_.Add("GET", "/wait", [&](std::shared_ptr<Exchange> exchange) {
-    kept = std::move(exchange);
-    received.Notify();
-  });
+  Keep("/wait", kept, received);
   Start();
   RawClient idle(server_->port());
   RawClient busy(server_->port());
@@ -316,11 +313,8 @@ TEST_F(ServerTest, ShutdownLetsAnswersFinish) {
 TEST_F(ServerTest, ShutdownDropsWhatOutstaysTheGrace) {
   Event received, gone;
   std::shared_ptr<Exchange> kept;
-  routes_.Add("GET", "/wait", [&](std::shared_ptr<Exchange> exchange) {
-    exchange->OnDisconnect([&] { gone.Notify(); });
-    kept = std::move(exchange);
-    received.Notify();
-  });
+  Keep("/wait", kept, received,
+       [&](Exchange& exchange) { exchange.OnDisconnect([&] { gone.Notify(); }); });
   Start();
   RawClient client(server_->port());
   client.Send("GET /wait HTTP/1.1\r\n\r\n");
