@@ -114,10 +114,18 @@ void Connection::Watch() {
                           [self = shared_from_this()](error_code error, std::size_t bytes) {
                             self->watching_ = false;
                             if (self->phase_ == Phase::kClosed) return;
-                            if (error) return self->Close();
+                            if (error) return self->OnPeerGone();
                             self->buffer_.commit(bytes);
                             if (self->phase_ == Phase::kIdle) self->ReadRequest();
                           });
+}
+
+void Connection::OnPeerGone() {
+  // The end of the answer may have been sent and its write not yet reported: that write decides
+  // whether the client was answered.
+  keep_alive_ = false;
+  if (phase_ == Phase::kAnswering && answer_complete_ && writing_) return;
+  Close();
 }
 
 void Connection::ReadRequest() {

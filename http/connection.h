@@ -59,6 +59,8 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   void WaitForRequest();
   /// Keeps one read pending while there is nothing to parse, to notice the client's leaving.
   void Watch();
+  /// The client has closed its side.
+  void OnPeerGone();
   void ReadRequest();
   void OnHeader(boost::system::error_code error);
   void OnBody(boost::system::error_code error);

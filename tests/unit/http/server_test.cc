@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -356,6 +357,25 @@ TEST(ServerStartTest, SaysWhichAddressIsTaken) {
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr(absl::StrCat("127.0.0.1:", (*first)->port())));
+}
+
+TEST_F(ServerTest, AClientThatHasItsAnswerMayLeaveAtOnce) {
+  constexpr int kClients = 2000;
+  std::atomic<int> answered = 0, finished = 0;
+  Event all;
+  ServerOptions options;
+  options.on_finished = [&](const Request&, int status, absl::Duration) {
+    answered += status == 200;
+    if (++finished == kClients) all.Notify();
+  };
+  Start(std::move(options));
+  for (int i = 0; i < kClients; ++i) {
+    RawClient client(server_->port());
+    client.Send(kHello);
+    client.ReadUntil("hello");
+  }
+  EXPECT_TRUE(all.Wait());
+  EXPECT_EQ(answered.load(), kClients);
 }
 
 }  // namespace
