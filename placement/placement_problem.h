@@ -33,8 +33,23 @@ struct PlacementProblem {
   std::uint32_t replicas = 1;  ///< Copies wanted of each unit, at least 1.
   std::vector<ShardCapacity> shards;
   std::vector<UnitLoad> loads;  ///< [units()]; empty = nothing is known, all are alike.
+  /// Expert groups of a layer, of equally many consecutive units; 1 = none. For the published
+  /// algorithm only.
+  std::uint32_t groups = 1;
+  /// [layers] the model's number of each, for people; empty = they are counted from 0.
+  std::vector<std::uint32_t> layer_numbers;
 
   std::uint32_t units() const { return layers * units_per_layer; }
+};
+
+/// What a placement leaves to be desired: numbers of units. All 0 when nothing is.
+struct PlacementShortfall {
+  std::uint32_t uncovered = 0;          ///< On no shard.
+  std::uint32_t short_of_replicas = 0;  ///< On some, but on fewer than wanted and possible.
+  std::uint32_t sharing_node = 0;       ///< On fewer nodes than it should have replicas.
+  std::uint32_t sharing_zone = 0;       ///< In fewer zones than it should have replicas.
+
+  bool operator==(const PlacementShortfall&) const = default;
 };
 
 /// The answer to a PlacementProblem.
@@ -42,6 +57,7 @@ struct PlacementDecision {
   std::vector<std::vector<std::uint32_t>> units_of_shard;  ///< [shards], each ascending.
   /// What could not be satisfied, for people; empty when everything was.
   std::vector<std::string> warnings;
+  PlacementShortfall shortfall;  ///< The same in numbers.
   /// Why something is to change, a line each, the weightiest first; empty when all stays.
   std::vector<std::string> reasons;
 
