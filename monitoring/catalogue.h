@@ -96,6 +96,22 @@ inline constexpr GaugeDef kWaitingUnits{
 inline constexpr GaugeDef kReadyShards{
     {"moesaic_ready_shards", "Shards that this process can send work to."}};
 
+// Placement, as the coordinator sees it.
+inline constexpr GaugeDef kUnitsUncovered{
+    {"moesaic_units_uncovered", "Units that no live shard holds."}};
+inline constexpr GaugeDef kUnitsBelowReplicas{
+    {"moesaic_units_below_replicas", "Units with fewer live replicas than wanted."}};
+inline constexpr GaugeDef kUnitsOnOneNode{
+    {"moesaic_units_on_one_node", "Units whose replicas, several, all lie on one node."}};
+inline constexpr GaugeDef kPlacementVersion{
+    {"moesaic_placement_version", "Version of the published placement within its term."}};
+inline constexpr GaugeDef kPlacementTerm{
+    {"moesaic_placement_term", "Term of the coordinator that published the placement."}};
+inline constexpr GaugeDef kMovesInFlight{
+    {"moesaic_moves_in_flight", "Loads and unloads that shards are carrying out."}};
+inline constexpr GaugeDef kRegisteredShards{
+    {"moesaic_registered_shards", "Shards whose lease has not ended."}};
+
 // Process.
 inline constexpr GaugeDef kBuildInfo{{"moesaic_build_info",
                                       "Always 1; its labels say what is running.",

@@ -2,38 +2,46 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "placement/emergency_cover.h"
+#include "placement/place_evenly.h"
 
 namespace moesaic::placement {
 namespace {
 
 /// While shards load, a placement is published at most this often: each lists every unit.
 constexpr absl::Duration kPublishInterval = absl::Milliseconds(250);
-/// Waits between attempts at a load that failed.
-constexpr absl::Duration kFirstMoveBackoff = absl::Seconds(1);
-constexpr absl::Duration kMaxMoveBackoff = absl::Seconds(30);
+bool Holds(const Member& member, std::uint32_t unit) {
+  return std::binary_search(member.held.begin(), member.held.end(), unit);
+}
 
-std::vector<std::uint32_t> Difference(const std::vector<std::uint32_t>& from,
-                                      const std::vector<std::uint32_t>& without) {
-  std::vector<std::uint32_t> result;
-  std::set_difference(from.begin(), from.end(), without.begin(), without.end(),
-                      std::back_inserter(result));
-  return result;
+/// What it holds or is about to load: what is on its way counts as there, or a load in progress
+/// would be turned around.
+std::vector<std::uint32_t> HeldOrComing(const Member& member, const WantedPlacement& wanted) {
+  std::vector<std::uint32_t> units;
+  const std::vector<std::uint32_t>& assigned = wanted.UnitsOf(member.id);
+  std::set_union(member.held.begin(), member.held.end(), assigned.begin(), assigned.end(),
+                 std::back_inserter(units));
+  return units;
 }
 
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorPolicy policy, ShardControl& control, const base::Clock& clock)
     : policy_(policy),
-      control_(control),
       clock_(clock),
       started_(clock.Monotonic()),
       guard_(policy.lease, started_),
-      membership_(policy.lease) {}
+      membership_(policy.lease),
+      loads_(policy.load_time_constant),
+      moves_(policy.moves, control, membership_, clock,
+             [this](const absl::Status& status, const Member& member) { OnMoved(status, member); }),
+      rebalance_at_(started_ + policy.rebalance_interval) {}
 
 absl::Status Coordinator::AddShard(SessionId session, ShardDescription description, ShardNews news,
                                    ShardLink link) {
@@ -50,7 +58,7 @@ absl::Status Coordinator::AddShard(SessionId session, ShardDescription descripti
   if (membership_.model() != model_before) StartOver();
   base::LogInfo("shard ", name, " registered as number ", registered.id.value());
   shard_links_[session] = std::move(link);
-  progress_[registered.id].retry_at = -absl::InfiniteDuration();
+  moves_.OnRegistered(registered.id);
   assignment_due_ = now + policy_.settle;
   Outrank(theirs);
   SendDirective(*membership_.Find(registered.id));
@@ -59,8 +67,11 @@ absl::Status Coordinator::AddShard(SessionId session, ShardDescription descripti
 }
 
 void Coordinator::StartOver() {
-  progress_.clear();
-  wanted_holders_.clear();
+  const std::uint32_t units = membership_.topology().units_total();
+  wanted_.Reset(units);
+  assigned_loads_.clear();
+  loads_.Reset(units);
+  moves_.Reset();
   warnings_.clear();
   published_ = nullptr;
   assigned_once_ = false;
@@ -77,15 +88,17 @@ absl::Status Coordinator::Report(SessionId session, ShardNews news) {
   if (member == nullptr) return absl::OkStatus();
   const bool was_draining = member->draining;
   const base::PlacementEpoch theirs = news.epoch;
+  const bool says_units = news.held.has_value();
   MOESAIC_ASSIGN_OR_RETURN(const bool changed, membership_.Report(now, session, std::move(news)));
   if (member->draining != was_draining) assignment_due_ = now;
+  if (says_units) moves_.OnReported(member->id);
   Outrank(theirs);
   if (changed) Advance();
   return absl::OkStatus();
 }
 
 void Coordinator::RemoveShard(SessionId session) {
-  membership_.Disconnect(session);
+  membership_.Disconnect(clock_.Monotonic(), session);
   shard_links_.erase(session);
 }
 
@@ -114,6 +127,14 @@ void Coordinator::Acknowledge(SessionId session, base::PlacementEpoch epoch) {
   Advance();
 }
 
+absl::Status Coordinator::TakeLoad(SessionId session, const v1::LoadReport& report) {
+  if (!routers_.contains(session) || !membership_.model()) return absl::OkStatus();
+  MOESAIC_ASSIGN_OR_RETURN(const LoadReport load,
+                           LoadReportFromProto(report, membership_.topology()));
+  loads_.Add(clock_.Monotonic(), load);
+  return absl::OkStatus();
+}
+
 void Coordinator::RemoveRouter(SessionId session) { routers_.erase(session); }
 
 void Coordinator::Outrank(base::PlacementEpoch theirs) {
@@ -124,14 +145,33 @@ void Coordinator::Outrank(base::PlacementEpoch theirs) {
   if (published_ != nullptr) Publish(MakeParts(), clock_.Monotonic());
 }
 
+absl::StatusOr<const Member*> Coordinator::Evacuate(const std::string& shard, bool evacuate) {
+  const Member* const member = membership_.FindName(shard);
+  if (member == nullptr || member->state == Member::State::kExpired) {
+    return absl::NotFoundError(absl::StrCat("there is no shard ", shard));
+  }
+  if (member->evacuating != evacuate) {
+    membership_.SetEvacuating(member->id, evacuate);
+    const absl::Duration now = clock_.Monotonic();
+    decisions_.Add(now, absl::StrCat("shard ", shard,
+                                     evacuate ? " is evacuated: asked for by an operator"
+                                              : " is given units again: asked for by an operator"));
+    SendDirective(*member);
+    assignment_due_ = now;
+    Advance();
+  }
+  return member;
+}
+
 void Coordinator::Advance() {
   const absl::Duration now = clock_.Monotonic();
   if (guard_.Tick(now)) membership_.Forgive(now);
   ExpireLeases(now);
-  if (AssignmentDue(now)) Assign();
+  if (AssignmentDue(now) || RebalanceDue(now)) Assign(now);
   if (!assigned_once_) return;
+  CoverLostUnits(now);
   PublishIfChanged(now);
-  StartMoves(now);
+  StartMoves();
 }
 
 void Coordinator::ExpireLeases(absl::Duration now) {
@@ -139,6 +179,7 @@ void Coordinator::ExpireLeases(absl::Duration now) {
   const bool frozen = guard_.Freeze(membership_.silent(now), membership_.present());
   if (frozen != was_frozen) assignment_due_ = now;
   if (frozen) return;
+  if (was_frozen) membership_.Forgive(now);  // the others are about to be heard, too
   for (const Membership::Expiry& expired : membership_.Expire(now)) {
     base::LogWarning("shard ", membership_.Find(expired.id)->description.name,
                      " was silent for a lease and has left");
@@ -155,124 +196,136 @@ bool Coordinator::AssignmentDue(absl::Duration now) const {
   return membership_.present() >= policy_.expect_shards || now - started_ >= policy_.expect_timeout;
 }
 
-void Coordinator::Assign() {
-  assignment_due_.reset();
-  assigned_once_ = true;
+bool Coordinator::RebalanceDue(absl::Duration now) const {
+  return assigned_once_ && policy_.rebalance_interval > absl::ZeroDuration() &&
+         now >= rebalance_at_ && moves_.in_flight() == 0 && guard_.MayRemove();
+}
+
+bool Coordinator::Placeable(const Member& member, absl::Duration now) const {
+  return member.state != Member::State::kExpired && !member.draining && !member.evacuating &&
+         !membership_.IsSilent(member, now);
+}
+
+absl::StatusOr<Coordinator::Plan> Coordinator::MakePlan() const {
+  if (!membership_.model()) return absl::FailedPreconditionError("no shard has registered yet");
   const ExpertTopology& topology = membership_.topology();
-  PlacementProblem problem{.layers = static_cast<std::uint32_t>(topology.moe_layers.size()),
-                           .units_per_layer = topology.units_per_layer(),
-                           .unit_bytes = topology.unit_bytes,
-                           .replicas = policy_.replicas,
-                           .shards = {}};
+  const auto layers = static_cast<std::uint32_t>(topology.moe_layers.size());
+  Plan plan{.problem = {.layers = layers,
+                        .units_per_layer = topology.units_per_layer(),
+                        .unit_bytes = topology.unit_bytes,
+                        .replicas = policy_.replicas,
+                        .shards = {},
+                        .loads = loads_.Loads(layers),
+                        .layer_numbers = {}},
+            .decision = {}};
+  for (const base::LayerId layer : topology.moe_layers) {
+    plan.problem.layer_numbers.push_back(layer.value());
+  }
   for (const auto& [id, member] : membership_.members()) {
-    if (member.state == Member::State::kExpired || member.draining ||
-        membership_.IsSilent(member, clock_.Monotonic())) {
-      continue;
-    }
-    // What is on its way counts as there, or a load in progress would be turned around.
-    std::vector<std::uint32_t> held;
-    const std::vector<std::uint32_t>& assigned = AssignedTo(id);
-    std::set_union(member.held.begin(), member.held.end(), assigned.begin(), assigned.end(),
-                   std::back_inserter(held));
-    problem.shards.push_back({.id = id,
-                              .node = member.description.node,
-                              .zone = member.description.zone,
-                              .memory_bytes = member.description.memory_bytes,
-                              .held = std::move(held)});
+    if (!Placeable(member, clock_.Monotonic())) continue;
+    plan.problem.shards.push_back({.id = id,
+                                   .node = member.description.node,
+                                   .zone = member.description.zone,
+                                   .memory_bytes = member.description.memory_bytes,
+                                   .us_per_row = member.us_per_row,
+                                   .us_per_expert = member.us_per_expert,
+                                   .held = HeldOrComing(member, wanted_)});
   }
-  PlacementDecision decision = PlaceEvenly(problem);
-  for (auto& [id, progress] : progress_) progress.assigned.clear();
-  wanted_holders_.assign(topology.units_total(), {});
-  for (std::size_t i = 0; i < problem.shards.size(); ++i) {
-    const base::ShardId id = problem.shards[i].id;
-    for (const std::uint32_t unit : decision.units_of_shard[i]) {
-      wanted_holders_[unit].push_back(id);
-    }
-    base::LogInfo("shard ", membership_.Find(id)->description.name, " is to hold ",
-                  decision.units_of_shard[i].size(), " of ", problem.units(), " units");
-    progress_[id].assigned = std::move(decision.units_of_shard[i]);
-  }
-  warnings_ = std::move(decision.warnings);
-  for (const std::string& warning : warnings_) base::LogWarning("placement: ", warning);
+  plan.decision = PlaceEvenly(plan.problem);
+  return plan;
 }
 
-void Coordinator::StartMoves(absl::Duration now) {
+void Coordinator::Assign(absl::Duration now) {
+  assignment_due_.reset();
+  rebalance_at_ = now + policy_.rebalance_interval;
+  absl::StatusOr<Plan> plan = MakePlan();
+  if (!plan.ok()) return;
+  assigned_once_ = true;
   for (const auto& [id, member] : membership_.members()) {
-    if (moves_in_flight_ >= policy_.parallel_moves) return;
-    Progress& progress = progress_[id];
-    if (member.state != Member::State::kLive || member.draining || progress.busy ||
-        now < progress.retry_at) {
-      continue;
+    if (!Placeable(member, now)) wanted_.Set(id, {});
+  }
+  for (std::size_t i = 0; i < plan->problem.shards.size(); ++i) {
+    const base::ShardId id = plan->problem.shards[i].id;
+    std::vector<std::uint32_t>& units = plan->decision.units_of_shard[i];
+    if (units == wanted_.UnitsOf(id)) continue;
+    decisions_.Add(now, absl::StrCat("shard ", membership_.Find(id)->description.name,
+                                     " is to hold ", units.size(), " of ", plan->problem.units(),
+                                     " units (", wanted_.UnitsOf(id).size(), " before)"));
+    wanted_.Set(id, std::move(units));
+  }
+  for (std::string& reason : plan->decision.reasons) decisions_.Add(now, std::move(reason));
+  if (plan->decision.warnings != warnings_) {
+    for (const std::string& warning : plan->decision.warnings) {
+      base::LogWarning("placement: ", warning);
     }
-    if (StartLoad(member, progress) || StartUnload(member, progress)) {
-      progress.busy = true;
-      ++moves_in_flight_;
+  }
+  warnings_ = std::move(plan->decision.warnings);
+  assigned_loads_ = std::move(plan->problem.loads);
+}
+
+void Coordinator::Rebalance() {
+  Assign(clock_.Monotonic());
+  Advance();
+}
+
+void Coordinator::CoverLostUnits(absl::Duration now) {
+  std::set<std::uint32_t> broken_off;
+  for (const auto& [id, member] : membership_.members()) {
+    if (member.state == Member::State::kSuspect &&
+        now - member.suspect_since >= policy_.emergency_after) {
+      broken_off.insert(member.held.begin(), member.held.end());
     }
+  }
+  if (broken_off.empty()) return;
+  CoverProblem problem{
+      .live = {}, .live_copies = std::vector<std::uint32_t>(wanted_.units(), 0), .lost = {}};
+  for (const auto& [id, member] : membership_.members()) {
+    if (member.state != Member::State::kLive || member.draining) continue;
+    const std::vector<std::uint32_t> units = HeldOrComing(member, wanted_);
+    for (const std::uint32_t unit : units) ++problem.live_copies[unit];
+    if (!Placeable(member, now)) continue;
+    const std::uint64_t fits = member.description.memory_bytes / membership_.topology().unit_bytes;
+    const std::uint64_t room = fits - std::min<std::uint64_t>(fits, units.size());
+    problem.live.push_back({id, static_cast<std::uint32_t>(room), units});
+  }
+  for (const std::uint32_t unit : broken_off) {
+    if (problem.live_copies[unit] == 0) problem.lost.push_back(unit);
+  }
+  for (const Cover& cover : CoverLost(std::move(problem))) {
+    const UnitKey key = membership_.topology().KeyOf(cover.unit);
+    decisions_.Add(
+        now, absl::StrCat("layer ", key.layer.value(), " unit ", key.unit.value(),
+                          " is loaded on shard ", membership_.Find(cover.shard)->description.name,
+                          ": the last shard that held it broke off"));
+    wanted_.Add(cover.shard, cover.unit);
+    if (cover.evicted) wanted_.Remove(cover.shard, *cover.evicted);
   }
 }
 
-bool Coordinator::StartLoad(const Member& member, Progress& progress) {
-  std::vector<std::uint32_t> missing = Difference(progress.assigned, member.held);
-  const std::uint64_t fits = member.description.memory_bytes / membership_.topology().unit_bytes;
-  const std::uint64_t room = fits - std::min<std::uint64_t>(fits, member.held.size());
-  if (missing.size() > room) missing.resize(room);
-  if (missing.empty()) return false;
-  control_.Load(member.description.address, epoch_, KeysOf(missing),
-                [this, id = member.id, incarnation = member.description.incarnation](
-                    absl::Status status) { Moved(id, incarnation, std::move(status)); });
-  return true;
+void Coordinator::StartMoves() {
+  moves_.Start({.membership = membership_,
+                .wanted = wanted_,
+                .published = published_.get(),
+                .loads = assigned_loads_,
+                .epoch = epoch_,
+                .replicas = policy_.replicas,
+                // A coordinator that has just started may not know every router and shard yet.
+                .may_unload = guard_.MayRemove() && AllRoutersCaughtUp()});
 }
 
-bool Coordinator::StartUnload(const Member& member, Progress& progress) {
-  // A coordinator that has just started may not know every router and shard yet.
-  if (!guard_.MayRemove() || !AllRoutersCaughtUp()) return false;
-  std::vector<std::uint32_t> surplus = Difference(member.held, progress.assigned);
-  std::erase_if(surplus, [&](std::uint32_t unit) {
-    const UnitKey key = membership_.topology().KeyOf(unit);
-    const auto published = published_->Holders(key.layer, key.unit);
-    return !Settled(unit) ||
-           std::find(published.begin(), published.end(), member.id) != published.end();
-  });
-  if (surplus.empty()) return false;
-  control_.Unload(member.description.address, epoch_, KeysOf(surplus),
-                  [this, id = member.id, incarnation = member.description.incarnation](
-                      absl::Status status) { Moved(id, incarnation, std::move(status)); });
-  return true;
-}
-
-void Coordinator::Moved(base::ShardId shard, std::uint64_t incarnation, absl::Status status) {
-  --moves_in_flight_;
-  const absl::Duration now = clock_.Monotonic();
-  Progress& progress = progress_[shard];
-  progress.busy = false;
-  const Member* member = membership_.Find(shard);
-  if (member == nullptr || member->description.incarnation != incarnation) return Advance();
-  if (status.ok()) {
-    progress.problem.clear();
-    progress.backoff = absl::ZeroDuration();
-    // Its report of what it holds now is on the way.
-    progress.retry_at = now + policy_.heartbeat;
-  } else {
-    progress.problem = std::string(status.message());
-    progress.backoff = std::clamp(progress.backoff * 2, kFirstMoveBackoff, kMaxMoveBackoff);
-    progress.retry_at = now + progress.backoff;
-    base::LogWarning("shard ", member->description.name, ": ", status.ToString());
-    if (absl::IsFailedPrecondition(status) && member->session != 0) {
-      // It has heard of a higher term. Its next registration says which, and we go above it.
-      EndShard(member->session, absl::AbortedError("register again: our term is outdated"));
-    }
+void Coordinator::OnMoved(const absl::Status& status, const Member& member) {
+  if (absl::IsFailedPrecondition(status) && member.session != 0) {
+    // It has heard of a higher term. Its next registration says which, and we go above it.
+    EndShard(member.session, absl::AbortedError("register again: our term is outdated"));
   }
   Advance();
 }
 
-bool Coordinator::Holds(const Member& member, std::uint32_t unit) const {
-  return std::binary_search(member.held.begin(), member.held.end(), unit);
-}
-
 bool Coordinator::Settled(std::uint32_t unit) const {
-  const std::vector<base::ShardId>& wanted = wanted_holders_[unit];
+  const std::vector<base::ShardId>& wanted = wanted_.HoldersOf(unit);
   return !wanted.empty() && std::all_of(wanted.begin(), wanted.end(), [&](base::ShardId id) {
-    return Holds(*membership_.Find(id), unit);
+    const Member& member = *membership_.Find(id);
+    return member.state == Member::State::kLive && Holds(member, unit);
   });
 }
 
@@ -306,14 +359,34 @@ PlacementMap::Parts Coordinator::MakeParts() const {
                             .draining = member.draining});
     for (const std::uint32_t unit : member.held) parts.holders[unit].push_back(id);
   }
-  for (std::uint32_t unit = 0; unit < wanted_holders_.size(); ++unit) {
-    if (guard_.MayRemove() && Settled(unit)) parts.holders[unit] = wanted_holders_[unit];
-  }
+  if (guard_.MayRemove()) LeaveOutLeaving(parts);
   return parts;
 }
 
+void Coordinator::LeaveOutLeaving(PlacementMap::Parts& parts) const {
+  for (std::uint32_t unit = 0; unit < wanted_.units(); ++unit) {
+    if (Settled(unit)) parts.holders[unit] = wanted_.HoldersOf(unit);
+  }
+  // Shards whose memory is full of what they are to give up can take nothing new: of that they may
+  // let go early what another live shard holds as well.
+  for (const auto& [id, member] : membership_.members()) {
+    const std::uint64_t fits = member.description.memory_bytes / membership_.topology().unit_bytes;
+    const std::vector<std::uint32_t>& assigned = wanted_.UnitsOf(id);
+    std::size_t lacking = UnitDifference(assigned, member.held).size();
+    if (member.held.size() < fits || lacking == 0) continue;
+    for (const std::uint32_t unit : UnitDifference(member.held, assigned)) {
+      std::vector<base::ShardId>& holders = parts.holders[unit];
+      const auto others = std::count_if(holders.begin(), holders.end(), [&](base::ShardId other) {
+        return other != id && membership_.Find(other)->state == Member::State::kLive;
+      });
+      if (others == 0 || lacking == 0) continue;
+      lacking -= std::erase(holders, id);
+    }
+  }
+}
+
 void Coordinator::PublishIfChanged(absl::Duration now) {
-  if (moves_in_flight_ > 0 && now - published_at_ < kPublishInterval) return;
+  if (moves_.in_flight() > 0 && now - published_at_ < kPublishInterval) return;
   PlacementMap::Parts parts = MakeParts();
   if (published_ != nullptr && published_->SameContent(parts)) return;
   Publish(std::move(parts), now);
@@ -338,7 +411,8 @@ void Coordinator::SendDirective(const Member& member) const {
   link->second.send({.shard = member.id,
                      .lease = policy_.lease,
                      .heartbeat = policy_.heartbeat,
-                     .epoch = epoch_});
+                     .epoch = epoch_,
+                     .evacuate = member.evacuating});
 }
 
 void Coordinator::EndShard(SessionId session, absl::Status status) {
@@ -346,26 +420,8 @@ void Coordinator::EndShard(SessionId session, absl::Status status) {
   if (link == shard_links_.end()) return;
   const ShardLink ended = std::move(link->second);
   shard_links_.erase(link);
-  membership_.Disconnect(session);
+  membership_.Disconnect(clock_.Monotonic(), session);
   ended.end(std::move(status));
-}
-
-const std::vector<std::uint32_t>& Coordinator::AssignedTo(base::ShardId shard) const {
-  static const std::vector<std::uint32_t> none;
-  const auto progress = progress_.find(shard);
-  return progress == progress_.end() ? none : progress->second.assigned;
-}
-
-const std::string& Coordinator::ProblemOf(base::ShardId shard) const {
-  static const std::string none;
-  const auto progress = progress_.find(shard);
-  return progress == progress_.end() ? none : progress->second.problem;
-}
-
-std::vector<UnitKey> Coordinator::KeysOf(const std::vector<std::uint32_t>& units) const {
-  std::vector<UnitKey> keys;
-  for (const std::uint32_t unit : units) keys.push_back(membership_.topology().KeyOf(unit));
-  return keys;
 }
 
 }  // namespace moesaic::placement

@@ -12,11 +12,15 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "placement/decision_log.h"
+#include "placement/load_statistics.h"
 #include "placement/membership.h"
-#include "placement/place_evenly.h"
+#include "placement/move_executor.h"
+#include "placement/placement_problem.h"
 #include "placement/removal_guard.h"
 #include "placement/shard_control.h"
 #include "placement/view/placement_map.h"
+#include "placement/wanted_placement.h"
 
 namespace moesaic::placement {
 
@@ -32,13 +36,21 @@ struct CoordinatorPolicy {
   absl::Duration expect_timeout = absl::Seconds(30);
   absl::Duration lease = absl::Seconds(10);     ///< A silent shard is gone after this.
   absl::Duration heartbeat = absl::Seconds(1);  ///< Shards report this often.
-  std::uint32_t parallel_moves = 16;            ///< Shards that load or unload at the same time.
+  /// A unit whose last holders broke off this long ago is loaded elsewhere, without waiting for
+  /// their leases to end. Above the time in which a cut connection is up again.
+  absl::Duration emergency_after = absl::Milliseconds(500);
+  /// A better placement is looked for this often; zero = only when shards come and go.
+  absl::Duration rebalance_interval = absl::Seconds(30);
+  /// Loads are averaged over about this time.
+  absl::Duration load_time_constant = absl::Seconds(60);
+  MovePolicy moves = {};
 };
 
 /// The coordinator's state and decisions: who is there, who should hold what, what is published.
-/// It brings shards to the assignment make before break: load, publish, wait until every router has
-/// adopted it, then unload elsewhere. All of it is soft state, rebuilt from what shards and routers
-/// report. Single-thread: everything happens on one loop, and Advance is called after a while.
+/// The policy decides who should hold what, MoveExecutor brings it about make before break: load,
+/// publish, wait until every router has adopted it, then unload elsewhere. All of it is soft state,
+/// rebuilt from what shards and routers report. Single-thread: everything happens on one loop, and
+/// Advance is called after a while.
 class Coordinator {
  public:
   /// What a shard is told through its session.
@@ -47,6 +59,7 @@ class Coordinator {
     absl::Duration lease;
     absl::Duration heartbeat;
     base::PlacementEpoch epoch;
+    bool evacuate = false;
   };
   /// A shard's session: where directives go, and how it is ended.
   struct ShardLink {
@@ -82,7 +95,23 @@ class Coordinator {
   absl::Status AddRouter(SessionId session, std::string name, ModelIdentity model,
                          base::PlacementEpoch acknowledged, RouterLink link);
   void Acknowledge(SessionId session, base::PlacementEpoch epoch);
+  /// A router says what it had computed. Errors: InvalidArgument naming what contradicts the model;
+  /// the report is then ignored.
+  absl::Status TakeLoad(SessionId session, const v1::LoadReport& report);
   void RemoveRouter(SessionId session);
+
+  /// Has others take over what the shard holds, or ends that. Errors: NotFound for an unknown or
+  /// expired shard.
+  absl::StatusOr<const Member*> Evacuate(const std::string& shard, bool evacuate);
+  /// A placement that could be brought about now, and what led to it. Errors: FailedPrecondition
+  /// while there is no shard.
+  struct Plan {
+    PlacementProblem problem;
+    PlacementDecision decision;
+  };
+  absl::StatusOr<Plan> MakePlan() const;
+  /// Assigns what MakePlan decides, now.
+  void Rebalance();
 
   /// Does what time has made due: leases, assignment, moves, publication. Call it every few dozen
   /// milliseconds; the calls above call it themselves.
@@ -96,46 +125,40 @@ class Coordinator {
   const std::shared_ptr<const PlacementMap>& published() const { return published_; }
   /// What the last assignment could not satisfy.
   const std::vector<std::string>& warnings() const { return warnings_; }
-  /// Unit numbers the shard should hold, ascending; empty when it has no assignment.
-  const std::vector<std::uint32_t>& AssignedTo(base::ShardId shard) const;
-  /// Why the shard's last load or unload failed; empty when it did not.
-  const std::string& ProblemOf(base::ShardId shard) const;
+  const WantedPlacement& wanted() const { return wanted_; }
+  const MoveExecutor& moves() const { return moves_; }
+  const LoadStatistics& loads() const { return loads_; }
+  const DecisionLog& decisions() const { return decisions_; }
+  absl::Duration now() const { return clock_.Monotonic(); }
 
  private:
-  /// How far a shard is on the way to its assignment.
-  struct Progress {
-    std::vector<std::uint32_t> assigned;  // ascending
-    bool busy = false;                    // a load or unload is in flight
-    absl::Duration retry_at = -absl::InfiniteDuration();
-    absl::Duration backoff = absl::ZeroDuration();
-    std::string problem;
-  };
-
   /// The cluster computes another model from now on (all shards of the old one are gone).
   void StartOver();
   /// Goes above an epoch that somebody else has seen and we have not given out.
   void Outrank(base::PlacementEpoch theirs);
   void ExpireLeases(absl::Duration now);
   bool AssignmentDue(absl::Duration now) const;
-  void Assign();
-  void StartMoves(absl::Duration now);
-  bool StartLoad(const Member& member, Progress& progress);
-  bool StartUnload(const Member& member, Progress& progress);
-  void Moved(base::ShardId shard, std::uint64_t incarnation, absl::Status status);
-  /// Whether every shard that should hold the unit does, and there is at least one.
+  bool RebalanceDue(absl::Duration now) const;
+  /// Whether the shard is given units.
+  bool Placeable(const Member& member, absl::Duration now) const;
+  void Assign(absl::Duration now);
+  /// Has units loaded elsewhere whose last holders broke off a moment ago.
+  void CoverLostUnits(absl::Duration now);
+  void StartMoves();
+  void OnMoved(const absl::Status& status, const Member& member);
+  /// Whether every shard that should hold the unit is live and does, and there is at least one.
   bool Settled(std::uint32_t unit) const;
-  bool Holds(const Member& member, std::uint32_t unit) const;
   /// Whether all connected routers act on the published placement.
   bool AllRoutersCaughtUp() const;
   PlacementMap::Parts MakeParts() const;
+  /// Takes from `parts` those holders that are to give their unit up and may.
+  void LeaveOutLeaving(PlacementMap::Parts& parts) const;
   void PublishIfChanged(absl::Duration now);
   void Publish(PlacementMap::Parts parts, absl::Duration now);
   void SendDirective(const Member& member) const;
   void EndShard(SessionId session, absl::Status status);
-  std::vector<UnitKey> KeysOf(const std::vector<std::uint32_t>& units) const;
 
   const CoordinatorPolicy policy_;
-  ShardControl& control_;
   const base::Clock& clock_;
   const absl::Duration started_;
 
@@ -143,9 +166,11 @@ class Coordinator {
   Membership membership_;
   std::map<SessionId, ShardLink> shard_links_;
   std::map<SessionId, Router> routers_;
-  std::map<base::ShardId, Progress> progress_;
-  std::vector<std::vector<base::ShardId>> wanted_holders_;  // [units] by the assignment
-  std::uint32_t moves_in_flight_ = 0;
+  LoadStatistics loads_;
+  WantedPlacement wanted_;
+  std::vector<UnitLoad> assigned_loads_;  // [units] that `wanted_` was made for, or empty
+  MoveExecutor moves_;
+  DecisionLog decisions_;
   std::vector<std::string> warnings_;
 
   base::PlacementEpoch epoch_{.term = 1, .version = 0};
@@ -153,6 +178,7 @@ class Coordinator {
   absl::Duration published_at_ = -absl::InfiniteDuration();
   bool assigned_once_ = false;
   std::optional<absl::Duration> assignment_due_;  // nullopt = nothing has changed
+  absl::Duration rebalance_at_;
 };
 
 }  // namespace moesaic::placement

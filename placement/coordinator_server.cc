@@ -2,8 +2,14 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/loop.h"
 #include "base/status_macros.h"
+#include "http/listen_address.h"
+#include "http/metrics_route.h"
+#include "http/server.h"
+#include "monitoring/registry.h"
+#include "placement/coordinator_metrics.h"
 #include "placement/coordinator_service.h"
 #include "placement/grpc_shard_control.h"
 #include "rpc/server_factory.h"
@@ -14,12 +20,14 @@ namespace {
 constexpr char kServiceName[] = "moesaic.v1.Coordinator";
 /// How often time is looked at: a small part of every duration the policy knows.
 constexpr absl::Duration kTick = absl::Milliseconds(50);
+/// Gauges over all units are recomputed once a second, often enough for any scrape.
+constexpr std::uint64_t kTicksPerRefresh = 20;
 /// Messages waiting for the loop. Each member sends one a heartbeat.
 constexpr std::size_t kMaxQueued = 16384;
 
 absl::Status CheckPolicy(const CoordinatorPolicy& policy) {
   if (policy.replicas < 1) return absl::InvalidArgumentError("replicas is 0");
-  if (policy.parallel_moves < 1) return absl::InvalidArgumentError("parallel_moves is 0");
+  if (policy.moves.parallel_moves < 1) return absl::InvalidArgumentError("parallel_moves is 0");
   if (policy.heartbeat < absl::Milliseconds(1)) {
     return absl::InvalidArgumentError("heartbeat is below 1 ms");
   }
@@ -48,6 +56,7 @@ class CoordinatorServer::Impl {
     server.enable_reflection = options.reflection;
     server.services = {&service_};
     MOESAIC_ASSIGN_OR_RETURN(server_, rpc::StartServer(std::move(server)));
+    MOESAIC_RETURN_IF_ERROR(StartHttp(options));
     server_->SetServing(true, kServiceName);
     loop_.PostAfter(kTick, [this] { Tick(); });
     return absl::OkStatus();
@@ -58,14 +67,33 @@ class CoordinatorServer::Impl {
     server_->SetServing(false, kServiceName);
     control_.CancelAll();
     server_->Shutdown(absl::ZeroDuration());
+    if (http_ != nullptr) http_->Shutdown(absl::ZeroDuration());
     loop_.Stop();
   }
 
   const std::string& address() const { return server_->address(); }
+  const std::string& http_address() const { return http_address_; }
 
  private:
+  absl::Status StartHttp(const CoordinatorOptions& options) {
+    if (options.http_address.empty()) return absl::OkStatus();
+    MOESAIC_ASSIGN_OR_RETURN(const http::ListenAddress listen,
+                             http::ParseListenAddress(options.http_address));
+    http::ServerOptions server;
+    server.address = listen.host;
+    server.port = listen.port;
+    server.allow_insecure = options.insecure;
+    server.io_threads = 1;
+    http::RouteTable routes;
+    http::AddMetricsRoute(routes, metrics_);
+    MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(server), std::move(routes)));
+    http_address_ = absl::StrCat(listen.host, ":", http_->port());
+    return absl::OkStatus();
+  }
+
   void Tick() {
     coordinator_.Advance();
+    if (ticks_++ % kTicksPerRefresh == 0) RefreshCoordinatorMetrics(coordinator_, metrics_);
     loop_.PostAfter(kTick, [this] { Tick(); });
   }
 
@@ -73,7 +101,11 @@ class CoordinatorServer::Impl {
   GrpcShardControl control_;
   Coordinator coordinator_;
   CoordinatorService service_;
+  monitoring::Registry metrics_;
   std::unique_ptr<rpc::ServerHandle> server_;
+  std::unique_ptr<http::Server> http_;
+  std::string http_address_;
+  std::uint64_t ticks_ = 0;
   bool shut_down_ = false;
 };
 
@@ -88,6 +120,7 @@ absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Build(
 CoordinatorServer::CoordinatorServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CoordinatorServer::~CoordinatorServer() = default;
 const std::string& CoordinatorServer::address() const { return impl_->address(); }
+const std::string& CoordinatorServer::http_address() const { return impl_->http_address(); }
 void CoordinatorServer::Shutdown() { impl_->Shutdown(); }
 
 }  // namespace moesaic::placement

@@ -12,8 +12,9 @@ namespace moesaic::placement {
 /// A coordinator process: its address, and how it behaves.
 struct CoordinatorOptions : CoordinatorPolicy {
   std::string listen_address = "127.0.0.1:0";
-  bool insecure = false;    ///< Allow listening beyond loopback without TLS.
-  bool reflection = false;  ///< gRPC server reflection, for people with grpcurl.
+  std::string http_address;  ///< host:port of /metrics; empty = not served.
+  bool insecure = false;     ///< Allow listening beyond loopback without TLS.
+  bool reflection = false;   ///< gRPC server reflection, for people with grpcurl.
 };
 
 /// One coordinator process: serves Coordinator and health, keeps the membership, brings shards to
@@ -29,6 +30,8 @@ class CoordinatorServer {
 
   /// host:port bound (the port is known even if 0 was asked for).
   const std::string& address() const;
+  /// The same of the HTTP server; empty when there is none.
+  const std::string& http_address() const;
   /// Ends all streams (shards and routers carry on without) and stops serving. Idempotent.
   void Shutdown();
 

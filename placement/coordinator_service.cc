@@ -1,14 +1,24 @@
 #include "placement/coordinator_service.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "placement/describe_cluster.h"
 #include "rpc/status_map.h"
 
 namespace moesaic::placement {
 namespace {
+
+absl::Status CheckSpeed(double us_per_row, double us_per_expert) {
+  const auto valid = [](double us) { return std::isfinite(us) && us >= 0; };
+  if (valid(us_per_row) && valid(us_per_expert)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("us_per_row ", us_per_row, " or us_per_expert ",
+                                                 us_per_expert, " is not a time"));
+}
 
 absl::StatusOr<ShardDescription> DescriptionFromProto(const v1::ShardRegistration& proto) {
   ShardDescription description{.name = proto.shard(),
@@ -24,22 +34,28 @@ absl::StatusOr<ShardDescription> DescriptionFromProto(const v1::ShardRegistratio
                                .us_per_row = proto.us_per_row(),
                                .us_per_expert = proto.us_per_expert(),
                                .build = proto.build()};
+  MOESAIC_RETURN_IF_ERROR(CheckSpeed(proto.us_per_row(), proto.us_per_expert()));
   MOESAIC_ASSIGN_OR_RETURN(description.topology, TopologyFromProto(proto.topology()));
   return description;
 }
 
 absl::StatusOr<ShardNews> NewsFromProto(const v1::ShardReport& proto,
                                         const ExpertTopology& topology) {
+  MOESAIC_RETURN_IF_ERROR(CheckSpeed(proto.us_per_row(), proto.us_per_expert()));
   ShardNews news{.epoch = EpochFromProto(proto.epoch()),
                  .held = std::nullopt,
                  .held_bytes = proto.held_bytes(),
                  .draining = proto.draining(),
-                 .expert_rows_total = proto.expert_rows_total()};
+                 .evacuating = proto.evacuating(),
+                 .expert_rows_total = proto.expert_rows_total(),
+                 .us_per_row = proto.us_per_row(),
+                 .us_per_expert = proto.us_per_expert()};
   if (!proto.held_units_valid()) return news;
   MOESAIC_ASSIGN_OR_RETURN(const std::vector<UnitKey> held,
                            UnitsFromProto(proto.held_units(), topology));
   news.held.emplace();
   for (const UnitKey& key : held) news.held->push_back(topology.NumberOf(key));
+  std::sort(news.held->begin(), news.held->end());
   return news;
 }
 
@@ -50,6 +66,7 @@ v1::ShardDirective DirectiveToProto(const Coordinator::Directive& directive) {
   proto.set_heartbeat_ms(
       static_cast<std::uint32_t>(absl::ToInt64Milliseconds(directive.heartbeat)));
   *proto.mutable_epoch() = EpochToProto(directive.epoch);
+  proto.set_evacuate(directive.evacuate);
   return proto;
 }
 
@@ -128,7 +145,13 @@ grpc::ServerBidiReactor<v1::WatchRequest, v1::Placement>* CoordinatorService::Wa
 void CoordinatorService::OnWatchRequest(SessionId id, const std::shared_ptr<RouterSession>& session,
                                         bool first, const v1::WatchRequest& request) {
   const base::PlacementEpoch acknowledged = EpochFromProto(request.acknowledged());
-  if (!first) return coordinator_.Acknowledge(id, acknowledged);
+  if (!first) {
+    coordinator_.Acknowledge(id, acknowledged);
+    const absl::Status taken =
+        request.has_load() ? coordinator_.TakeLoad(id, request.load()) : absl::OkStatus();
+    if (!taken.ok()) session->End(rpc::ToGrpcStatus(taken));
+    return;
+  }
   const absl::Status added = coordinator_.AddRouter(
       id, request.router(), IdentityFromProto(request.model()), acknowledged,
       {.send =
@@ -139,16 +162,49 @@ void CoordinatorService::OnWatchRequest(SessionId id, const std::shared_ptr<Rout
   if (!added.ok()) session->End(rpc::ToGrpcStatus(added));
 }
 
+grpc::ServerUnaryReactor* CoordinatorService::AnswerOnLoop(grpc::CallbackServerContext& context,
+                                                           std::function<absl::Status()> answer) {
+  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+  const absl::Status posted = loop_.Post(
+      [reactor, answer = std::move(answer)] { reactor->Finish(rpc::ToGrpcStatus(answer())); });
+  if (!posted.ok()) reactor->Finish(rpc::ToGrpcStatus(posted));
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* CoordinatorService::DescribeCluster(
     grpc::CallbackServerContext* context, const v1::DescribeClusterRequest*,
     v1::DescribeClusterResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const absl::Status posted = loop_.Post([this, reactor, response] {
+  return AnswerOnLoop(*context, [this, response]() -> absl::Status {
     *response = placement::DescribeCluster(coordinator_);
-    reactor->Finish(grpc::Status::OK);
+    return absl::OkStatus();
   });
-  if (!posted.ok()) reactor->Finish(rpc::ToGrpcStatus(posted));
-  return reactor;
+}
+
+grpc::ServerUnaryReactor* CoordinatorService::EvacuateShard(grpc::CallbackServerContext* context,
+                                                            const v1::EvacuateShardRequest* request,
+                                                            v1::EvacuateShardResponse* response) {
+  return AnswerOnLoop(*context, [this, request, response]() -> absl::Status {
+    MOESAIC_ASSIGN_OR_RETURN(const Member* const member,
+                             coordinator_.Evacuate(request->shard(), !request->cancel()));
+    response->set_address(member->description.address);
+    response->set_held_units(static_cast<std::uint32_t>(member->held.size()));
+    for (const std::uint32_t unit : member->held) {
+      const bool no_room = coordinator_.wanted().HoldersOf(unit).empty();
+      response->set_units_without_room(response->units_without_room() + (no_room ? 1 : 0));
+    }
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* CoordinatorService::Rebalance(grpc::CallbackServerContext* context,
+                                                        const v1::RebalanceRequest* request,
+                                                        v1::RebalanceResponse* response) {
+  return AnswerOnLoop(*context, [this, request, response]() -> absl::Status {
+    MOESAIC_ASSIGN_OR_RETURN(const Coordinator::Plan plan, coordinator_.MakePlan());
+    *response = DescribePlan(coordinator_, plan);
+    if (!request->dry_run()) coordinator_.Rebalance();
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace moesaic::placement

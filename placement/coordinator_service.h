@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "base/loop.h"
@@ -24,6 +25,12 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   grpc::ServerUnaryReactor* DescribeCluster(grpc::CallbackServerContext* context,
                                             const v1::DescribeClusterRequest* request,
                                             v1::DescribeClusterResponse* response) override;
+  grpc::ServerUnaryReactor* EvacuateShard(grpc::CallbackServerContext* context,
+                                          const v1::EvacuateShardRequest* request,
+                                          v1::EvacuateShardResponse* response) override;
+  grpc::ServerUnaryReactor* Rebalance(grpc::CallbackServerContext* context,
+                                      const v1::RebalanceRequest* request,
+                                      v1::RebalanceResponse* response) override;
 
  private:
   using ShardSession = StreamSession<v1::ShardReport, v1::ShardDirective>;
@@ -34,6 +41,9 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
                 const v1::ShardReport& report);
   void OnWatchRequest(SessionId id, const std::shared_ptr<RouterSession>& session, bool first,
                       const v1::WatchRequest& request);
+  /// Runs `answer` on the loop and ends the call with its status.
+  grpc::ServerUnaryReactor* AnswerOnLoop(grpc::CallbackServerContext& context,
+                                         std::function<absl::Status()> answer);
 
   base::Loop& loop_;
   Coordinator& coordinator_;

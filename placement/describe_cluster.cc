@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "placement/forecast.h"
+
 namespace moesaic::placement {
 namespace {
 
@@ -11,7 +13,8 @@ std::string StateOf(const Coordinator& coordinator, const Member& member) {
   if (member.state == Member::State::kExpired) return "EXPIRED";
   if (member.state == Member::State::kSuspect) return "SUSPECT";
   if (member.draining) return "DRAINING";
-  const std::vector<std::uint32_t>& assigned = coordinator.AssignedTo(member.id);
+  if (member.evacuating) return member.held.empty() ? "EVACUATED" : "EVACUATING";
+  const std::vector<std::uint32_t>& assigned = coordinator.wanted().UnitsOf(member.id);
   const bool complete =
       std::includes(member.held.begin(), member.held.end(), assigned.begin(), assigned.end());
   return complete && !member.held.empty() ? "SERVING" : "LOADING";
@@ -26,7 +29,7 @@ std::string ProblemOf(const Coordinator& coordinator, const Member& member) {
     case Member::State::kLive:
       break;
   }
-  return coordinator.ProblemOf(member.id);
+  return coordinator.moves().ProblemOf(member.id);
 }
 
 void DescribeMember(const Coordinator& coordinator, const Member& member, v1::ShardStatus& status) {
@@ -37,37 +40,53 @@ void DescribeMember(const Coordinator& coordinator, const Member& member, v1::Sh
   placed.set_node(member.description.node);
   placed.set_zone(member.description.zone);
   placed.set_incarnation(member.description.incarnation);
-  placed.set_us_per_row(member.description.us_per_row);
-  placed.set_us_per_expert(member.description.us_per_expert);
+  placed.set_us_per_row(member.us_per_row);
+  placed.set_us_per_expert(member.us_per_expert);
   placed.set_draining(member.draining);
   status.set_state(StateOf(coordinator, member));
   status.set_held_bytes(member.held_bytes);
   status.set_memory_bytes(member.description.memory_bytes);
   status.set_held_units(static_cast<std::uint32_t>(member.held.size()));
-  status.set_assigned_units(static_cast<std::uint32_t>(coordinator.AssignedTo(member.id).size()));
+  status.set_assigned_units(
+      static_cast<std::uint32_t>(coordinator.wanted().UnitsOf(member.id).size()));
   status.set_expert_rows_total(member.expert_rows_total);
   status.set_problem(ProblemOf(coordinator, member));
   status.set_build(member.description.build);
+  status.set_device_kind(member.description.device_kind);
+  status.set_price_class(member.description.price_class);
+  status.set_rows_per_s(coordinator.loads().Of(member.id, coordinator.now()).rows_per_s);
 }
 
-/// Counts units without, and with fewer than the wanted, replicas in the published placement.
-void CountCoverage(const Coordinator& coordinator, v1::DescribeClusterResponse& response) {
-  const ExpertTopology& topology = coordinator.membership().topology();
-  response.set_units_total(topology.units_total());
-  std::uint32_t uncovered = 0;
-  std::uint32_t below = 0;
-  for (std::uint32_t number = 0; number < topology.units_total(); ++number) {
-    const UnitKey key = topology.KeyOf(number);
-    const auto& map = coordinator.published();
-    const std::size_t holders = map == nullptr ? 0 : map->Holders(key.layer, key.unit).size();
-    uncovered += holders == 0 ? 1 : 0;
-    below += holders < coordinator.policy().replicas ? 1 : 0;
-  }
-  response.set_units_uncovered(uncovered);
-  response.set_units_below_replicas(below);
+v1::PlacementForecast ForecastToProto(const PlacementProblem& problem,
+                                      const std::vector<std::vector<std::uint32_t>>& placement) {
+  const Forecast forecast = ForecastPlacement(problem, placement);
+  v1::PlacementForecast proto;
+  proto.set_step_us(forecast.step_us);
+  proto.set_max_over_mean(forecast.imbalance);
+  return proto;
 }
 
 }  // namespace
+
+Coverage CoverageOf(const Coordinator& coordinator) {
+  Coverage coverage;
+  if (!coordinator.membership().model()) return coverage;
+  const ExpertTopology& topology = coordinator.membership().topology();
+  const auto& map = coordinator.published();
+  for (std::uint32_t number = 0; number < topology.units_total(); ++number) {
+    const UnitKey key = topology.KeyOf(number);
+    const auto holders =
+        map == nullptr ? absl::Span<const base::ShardId>() : map->Holders(key.layer, key.unit);
+    coverage.uncovered += holders.empty();
+    coverage.below_replicas += holders.size() < coordinator.policy().replicas;
+    if (holders.size() < 2) continue;
+    const std::string& node = map->FindShard(holders.front())->node;
+    coverage.on_one_node += std::all_of(holders.begin(), holders.end(), [&](base::ShardId id) {
+      return !node.empty() && map->FindShard(id)->node == node;
+    });
+  }
+  return coverage;
+}
 
 v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator) {
   v1::DescribeClusterResponse response;
@@ -82,10 +101,43 @@ v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator) {
     *status.mutable_acknowledged() = EpochToProto(router.acknowledged);
   }
   for (const std::string& warning : coordinator.warnings()) response.add_warnings(warning);
+  for (const DecisionLog::Decision& decision : coordinator.decisions().decisions()) {
+    v1::Decision& proto = *response.add_decisions();
+    proto.set_age_s(absl::ToDoubleSeconds(coordinator.now() - decision.at));
+    proto.set_text(decision.text);
+  }
+  response.set_moves_in_flight(coordinator.moves().in_flight());
   if (!coordinator.membership().model()) return response;
   *response.mutable_model() = IdentityToProto(*coordinator.membership().model());
   *response.mutable_topology() = TopologyToProto(coordinator.membership().topology());
-  CountCoverage(coordinator, response);
+  const Coverage coverage = CoverageOf(coordinator);
+  response.set_units_total(coordinator.membership().topology().units_total());
+  response.set_units_uncovered(coverage.uncovered);
+  response.set_units_below_replicas(coverage.below_replicas);
+  response.set_units_on_one_node(coverage.on_one_node);
+  return response;
+}
+
+v1::RebalanceResponse DescribePlan(const Coordinator& coordinator, const Coordinator::Plan& plan) {
+  v1::RebalanceResponse response;
+  std::vector<std::vector<std::uint32_t>> before;
+  for (std::size_t i = 0; i < plan.problem.shards.size(); ++i) {
+    const base::ShardId id = plan.problem.shards[i].id;
+    before.push_back(coordinator.wanted().UnitsOf(id));
+    const std::vector<std::uint32_t>& after = plan.decision.units_of_shard[i];
+    const std::size_t loads = UnitDifference(after, before.back()).size();
+    const std::size_t unloads = UnitDifference(before.back(), after).size();
+    if (loads + unloads == 0) continue;
+    v1::ShardChange& change = *response.add_changes();
+    change.set_shard(coordinator.membership().Find(id)->description.name);
+    change.set_loads(static_cast<std::uint32_t>(loads));
+    change.set_unloads(static_cast<std::uint32_t>(unloads));
+    response.set_bytes(response.bytes() + loads * plan.problem.unit_bytes);
+  }
+  *response.mutable_before() = ForecastToProto(plan.problem, before);
+  *response.mutable_after() = ForecastToProto(plan.problem, plan.decision.units_of_shard);
+  for (const std::string& reason : plan.decision.reasons) response.add_reasons(reason);
+  for (const std::string& warning : plan.decision.warnings) response.add_warnings(warning);
   return response;
 }
 

@@ -5,8 +5,20 @@
 
 namespace moesaic::placement {
 
-/// One picture of the cluster, as Coordinator.DescribeCluster answers it. To be called on the
-/// coordinator's loop.
+// All of this is to be called on the coordinator's loop.
+
+/// How well the published placement covers the model, in units.
+struct Coverage {
+  std::uint32_t uncovered = 0;       ///< Without a replica.
+  std::uint32_t below_replicas = 0;  ///< With fewer replicas than wanted.
+  std::uint32_t on_one_node = 0;     ///< With several replicas, all on one node.
+};
+Coverage CoverageOf(const Coordinator& coordinator);
+
+/// One picture of the cluster, as Coordinator.DescribeCluster answers it.
 v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator);
+
+/// What a plan would change and bring, as Coordinator.Rebalance answers it.
+v1::RebalanceResponse DescribePlan(const Coordinator& coordinator, const Coordinator::Plan& plan);
 
 }  // namespace moesaic::placement

@@ -53,7 +53,8 @@ absl::StatusOr<Membership::Registered> Membership::Register(absl::Duration now, 
     model_ = description.model;
     topology_ = description.topology;
   }
-  Member* member = FindName(description.name);
+  const Member* const known = FindName(description.name);
+  Member* member = known == nullptr ? nullptr : &members_.at(known->id);
   if (member == nullptr) {
     if (members_.size() >= kMaxMembers) {
       return absl::ResourceExhaustedError(
@@ -68,6 +69,9 @@ absl::StatusOr<Membership::Registered> Membership::Register(absl::Duration now, 
   member->description = std::move(description);
   member->state = Member::State::kLive;
   member->session = session;
+  member->evacuating = news.evacuating;
+  member->us_per_row = member->description.us_per_row;
+  member->us_per_expert = member->description.us_per_expert;
   Take(now, std::move(news), *member);
   return registered;
 }
@@ -88,14 +92,18 @@ void Membership::Take(absl::Duration now, ShardNews news, Member& member) {
   member.held_bytes = news.held_bytes;
   member.draining = news.draining;
   member.expert_rows_total = news.expert_rows_total;
+  if (news.us_per_row <= 0 && news.us_per_expert <= 0) return;
+  member.us_per_row = news.us_per_row;
+  member.us_per_expert = news.us_per_expert;
 }
 
-void Membership::Disconnect(SessionId session) {
+void Membership::Disconnect(absl::Duration now, SessionId session) {
   const Member* known = FindSession(session);
   if (known == nullptr) return;
   Member& member = members_.at(known->id);
   member.session = 0;
   member.state = Member::State::kSuspect;
+  member.suspect_since = now;
 }
 
 std::vector<Membership::Expiry> Membership::Expire(absl::Duration now) {
@@ -136,8 +144,8 @@ const Member* Membership::FindSession(SessionId session) const {
   return nullptr;
 }
 
-Member* Membership::FindName(const std::string& name) {
-  for (auto& [id, member] : members_) {
+const Member* Membership::FindName(const std::string& name) const {
+  for (const auto& [id, member] : members_) {
     if (member.description.name == name) return &member;
   }
   return nullptr;

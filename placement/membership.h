@@ -41,7 +41,10 @@ struct ShardNews {
       held;  ///< Unit numbers, ascending; nullopt = as before.
   std::uint64_t held_bytes = 0;
   bool draining = false;
+  bool evacuating = false;  ///< Only heard at registration: afterwards it repeats what we say.
   std::uint64_t expert_rows_total = 0;
+  double us_per_row = 0;     ///< As measured while serving; 0 = not measured.
+  double us_per_expert = 0;  ///< As measured while serving; 0 = not measured.
 };
 
 /// A shard the coordinator knows.
@@ -54,12 +57,16 @@ struct Member {
   base::ShardId id;  ///< Belongs to the name, over incarnations.
   ShardDescription description;
   State state = State::kLive;
-  SessionId session = 0;  ///< 0 unless kLive.
+  SessionId session = 0;         ///< 0 unless kLive.
+  absl::Duration suspect_since;  ///< While kSuspect.
   absl::Duration last_heard;
   std::vector<std::uint32_t> held;  ///< Unit numbers, ascending; empty once expired.
   std::uint64_t held_bytes = 0;
-  bool draining = false;
+  bool draining = false;    ///< It takes no new work.
+  bool evacuating = false;  ///< It serves, but others are to take over what it holds.
   std::uint64_t expert_rows_total = 0;
+  double us_per_row = 0;     ///< Measured while serving, or else when it started; 0 = neither.
+  double us_per_expert = 0;  ///< The same.
 };
 
 /// Who is in the cluster, by leases: a shard is a member until it has been silent for a lease. All
@@ -84,7 +91,9 @@ class Membership {
   /// Errors: InvalidArgument for a unit that does not exist.
   absl::StatusOr<bool> Report(absl::Duration now, SessionId session, ShardNews news);
   /// The stream ended: the shard is suspect until its lease ends.
-  void Disconnect(SessionId session);
+  void Disconnect(absl::Duration now, SessionId session);
+  /// Whether the shard's units are to go to others. Requires: it is a member.
+  void SetEvacuating(base::ShardId id, bool evacuating) { members_.at(id).evacuating = evacuating; }
   /// Expires silent members. Returns them; the sessions of those still connected are to be ended.
   struct Expiry {
     base::ShardId id;
@@ -104,6 +113,8 @@ class Membership {
   /// All members, ascending by number, expired ones included.
   const std::map<base::ShardId, Member>& members() const { return members_; }
   const Member* Find(base::ShardId id) const;
+  /// nullptr when the name is not known.
+  const Member* FindName(const std::string& name) const;
   /// The member whose session it is; nullptr when none.
   const Member* FindSession(SessionId session) const;
   /// Members not expired.
@@ -117,7 +128,6 @@ class Membership {
  private:
   absl::Status Check(const ShardDescription& description) const;
   absl::Status CheckHeld(const ShardNews& news, const ExpertTopology& topology) const;
-  Member* FindName(const std::string& name);
   void Take(absl::Duration now, ShardNews news, Member& member);
 
   const absl::Duration lease_;

@@ -4,16 +4,15 @@
 
 #include <algorithm>
 #include <random>
-#include <tuple>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/compute_pool.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "http/listen_address.h"
 #include "kernels/contract.h"
 #include "model/chat_template.h"
 #include "model/checkpoint.h"
@@ -46,17 +45,6 @@ rpc::WireDtype ToWire(base::DType dtype) {
 
 /// How often a draining router looks whether its generations have ended.
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(20);
-
-/// Splits host:port. Errors: InvalidArgument naming the text.
-absl::StatusOr<std::pair<std::string, std::uint16_t>> SplitAddress(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  std::uint32_t port = 0;
-  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
-      port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("'", address, "' is not host:port"));
-  }
-  return std::make_pair(address.substr(0, colon), static_cast<std::uint16_t>(port));
-}
 
 }  // namespace
 
@@ -167,6 +155,7 @@ absl::Status Router::Impl::FollowPlacement() {
   placement::PlacementWatcher::Options watch;
   watch.router = options_.name;
   watch.model = identity_;
+  watch.take_load = [this] { return dispatcher_->TakeLoad(); };
   if (!options_.state_dir.empty()) {
     MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options_.state_dir));
     watch.state_path = options_.state_dir + "/placement";
@@ -199,8 +188,10 @@ absl::Status Router::Impl::BuildCore() {
 
 absl::Status Router::Impl::Serve() {
   ApiOptions api;
-  MOESAIC_ASSIGN_OR_RETURN(const auto http_address, SplitAddress(options_.http_address));
-  std::tie(api.http.address, api.http.port) = http_address;
+  MOESAIC_ASSIGN_OR_RETURN(const http::ListenAddress listen,
+                           http::ParseListenAddress(options_.http_address));
+  api.http.address = listen.host;
+  api.http.port = listen.port;
   api.http.allow_insecure = options_.insecure;
   api.http.max_body_bytes = options_.max_body_bytes;
   api.model_id = options_.model_id;
@@ -219,7 +210,7 @@ absl::Status Router::Impl::Serve() {
   MOESAIC_ASSIGN_OR_RETURN(
       api_, ApiServer::Build(std::move(api), {core_->scheduler(), *tokenizer_, chat_template_.get(),
                                               checkpoint_->generation_config(), metrics_, clock_}));
-  http_address_ = absl::StrCat(http_address.first, ":", api_->port());
+  http_address_ = absl::StrCat(listen.host, ":", api_->port());
 
   rpc::ServerOptions rpc;
   rpc.address = options_.listen_address;

@@ -13,8 +13,12 @@ namespace {
 absl::StatusOr<RunningServer> Start(const CoordinatorFlags& flags) {
   MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<placement::CoordinatorServer> server,
                            placement::CoordinatorServer::Build(flags.Resolve()));
-  return RunningServer{{{"grpc", server->address()}},
-                       [server](absl::Duration) { server->Shutdown(); }};
+  RunningServer running{{{"grpc", server->address()}},
+                        [server](absl::Duration) { server->Shutdown(); }};
+  if (!server->http_address().empty()) {
+    running.addresses.emplace_back("http", server->http_address());
+  }
+  return running;
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
@@ -45,6 +47,7 @@ absl::StatusOr<Assignment> LoadAssignment(const std::string& path,
   auto units = placement::UnitsFromProto(report.held_units(), topology);
   if (!units.ok()) return absl::DataLossError(absl::StrCat(path, ": ", units.status().message()));
   assignment.units = *std::move(units);
+  std::sort(assignment.units.begin(), assignment.units.end());
   return assignment;
 }
 

@@ -59,7 +59,8 @@ class DispatchEngine final : public rpc::DispatchHandler {
   /// Assignments (row, expert) computed.
   std::uint64_t expert_rows_total() const { return expert_rows_total_; }
   /// What the batches computed so far say of this shard's speed.
-  SpeedMeter::Speed speed() const { return speed_.speed(); }
+  SpeedMeter& speed_meter() { return speed_; }
+  const SpeedMeter& speed_meter() const { return speed_; }
   /// Dispatches received.
   std::uint64_t dispatches_total() const { return dispatches_total_; }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
@@ -67,12 +68,12 @@ absl::Status ExpertStore::Load(absl::Span<const UnitKey> units, absl::FunctionRe
 absl::Status ExpertStore::LoadInTurn(absl::Span<const UnitKey> units,
                                      absl::FunctionRef<void()> loaded) {
   std::vector<UnitKey> missing;
+  absl::flat_hash_set<UnitKey> seen;
   const std::shared_ptr<const HeldUnits> held = Current();
   for (const UnitKey& key : units) {
-    if (held->Find(topology_.NumberOf(key)) == nullptr) missing.push_back(key);
+    const bool is_held = held->Find(topology_.NumberOf(key)) != nullptr;
+    if (!is_held && seen.insert(key).second) missing.push_back(key);
   }
-  std::sort(missing.begin(), missing.end());
-  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
 
   // Units can only be unloaded while we load, so what fits now fits until the end.
   const std::uint64_t need = missing.size() * topology_.unit_bytes;

@@ -60,12 +60,11 @@ class ExpertStore {
 
   const placement::ExpertTopology& topology() const { return topology_; }
   std::uint64_t memory_bytes() const { return options_.memory_bytes; }
-  /// Loads `units` (those already held are kept) and returns when all are held. Each becomes
-  /// usable as soon as it is packed; `loaded` hears of it, on this thread. One load runs at a time,
-  /// others wait for it.
-  /// Errors: ResourceExhausted naming limit and need, with nothing loaded; InvalidArgument for a
-  /// unit that does not exist; Cancelled after Stop; what reading the checkpoint reports (units
-  /// packed before stay).
+  /// Loads `units` in their order (those already held are kept) and returns when all are held. Each
+  /// becomes usable as soon as it is packed; `loaded` hears of it, on this thread. One load runs at
+  /// a time, others wait for it. Errors: ResourceExhausted naming limit and need, with nothing
+  /// loaded; InvalidArgument for a unit that does not exist; Cancelled after Stop; what reading the
+  /// checkpoint reports (units packed before stay).
   absl::Status Load(
       absl::Span<const placement::UnitKey> units, absl::FunctionRef<void()> loaded = [] {});
   /// Forgets `units`; memory returns when the last computation on them ends.

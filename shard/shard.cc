@@ -1,5 +1,6 @@
 #include "shard/shard.h"
 
+#include <atomic>
 #include <filesystem>
 #include <random>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "model/identity.h"
 #include "rpc/channel_factory.h"
 #include "rpc/server_factory.h"
+#include "shard/calibration.h"
 #include "shard/registration_client.h"
 #include "shard/shard_service.h"
 
@@ -119,6 +121,8 @@ class Shard::Impl {
   std::unique_ptr<rpc::ServerHandle> server_;
   std::unique_ptr<RegistrationClient> registration_;
   std::thread restore_;
+  /// What the coordinator said last; only repeated to the next one.
+  std::atomic<bool> evacuating_{false};
 
   base::Mutex change_mutex_;  // orders what OnChange says, so that the last word is the newest
   bool started_ ABSL_GUARDED_BY(change_mutex_) = false;
@@ -166,6 +170,10 @@ Shard::Impl::Impl(ShardOptions options, rpc::WireDtype wire_dtype,
 }
 
 absl::Status Shard::Impl::Start() {
+  const absl::Status measured = Calibrate(
+      {.budget = options_.calibration, .compute_dtype = options_.compute_dtype},
+      checkpoint_->config().hidden_size, *store_, executor_, clock_, engine_.speed_meter());
+  if (!measured.ok()) base::LogWarning("speed not measured: ", measured.ToString());
   rpc::ServerOptions server;
   server.address = options_.listen_address;
   server.allow_insecure = options_.insecure;
@@ -186,8 +194,10 @@ absl::Status Shard::Impl::StartRegistration() {
   registration_ = std::make_unique<RegistrationClient>(
       RegistrationClient::Options{.registration = Registration()}, std::move(channel),
       [this](bool with_units) { return Report(with_units); },
-      [this](const v1::ShardDirective& directive) {
-        return keeper_.NoteEpoch(placement::EpochFromProto(directive.epoch()));
+      [this](const v1::ShardDirective& directive) -> absl::Status {
+        MOESAIC_RETURN_IF_ERROR(keeper_.NoteEpoch(placement::EpochFromProto(directive.epoch())));
+        evacuating_ = directive.evacuate();
+        return absl::OkStatus();
       });
   return absl::OkStatus();
 }
@@ -205,6 +215,9 @@ v1::ShardRegistration Shard::Impl::Registration() const {
   registration.set_zone(options_.zone);
   registration.set_price_class(options_.price_class);
   registration.set_device_kind("cpu");
+  const SpeedMeter::Speed speed = engine_.speed_meter().speed();
+  registration.set_us_per_row(speed.us_per_row);
+  registration.set_us_per_expert(speed.us_per_expert);
   registration.set_build(options_.build);
   return registration;
 }
@@ -218,8 +231,9 @@ v1::ShardReport Shard::Impl::Report(bool with_units) const {
   }
   report.set_held_bytes(store_->held_bytes());
   report.set_draining(engine_.draining());
+  report.set_evacuating(evacuating_);
   report.set_expert_rows_total(engine_.expert_rows_total());
-  const SpeedMeter::Speed speed = engine_.speed();
+  const SpeedMeter::Speed speed = engine_.speed_meter().speed();
   report.set_us_per_row(speed.us_per_row);
   report.set_us_per_expert(speed.us_per_expert);
   return report;

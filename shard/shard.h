@@ -29,6 +29,8 @@ struct ShardOptions {
   std::string price_class;  ///< Node type in the price list.
   std::string state_dir;    ///< Folder of the remembered assignment; empty = remember nothing.
   std::string build;        ///< Build of the process, for people.
+  /// Time for measuring what its work costs before it serves; zero = it learns while serving.
+  absl::Duration calibration = absl::Milliseconds(100);
   std::uint32_t max_batch_rows = 4096;  ///< Most assignments one batch computes.
   /// Undone request bytes one router may have queued: 64 dispatches of the largest size.
   std::uint64_t queue_bytes_per_router = std::uint64_t{64} << 20;

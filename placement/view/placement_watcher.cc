@@ -14,7 +14,8 @@
 namespace moesaic::placement {
 namespace {
 
-using Stream = grpc::ClientReaderWriterInterface<v1::WatchRequest, v1::Placement>;
+/// Waits without end are cut into waits that a clock can add to its time.
+constexpr absl::Duration kLongestWait = absl::Hours(1);
 
 }  // namespace
 
@@ -40,7 +41,7 @@ PlacementWatcher::~PlacementWatcher() {
     stopping_ = true;
     if (context_ != nullptr) context_->TryCancel();  // does not block
   }
-  stop_.NotifyAll();
+  wake_.NotifyAll();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -87,33 +88,70 @@ absl::Status PlacementWatcher::WatchOnce(bool& progressed) {
   const auto stub = v1::Coordinator::NewStub(channel_);
   const std::unique_ptr<Stream> stream = stub->WatchPlacement(&context);
 
-  v1::WatchRequest request;
-  request.set_router(options_.router);
-  *request.mutable_model() = IdentityToProto(options_.model);
+  v1::WatchRequest first = Request(/*with_load=*/false);
+  *first.mutable_model() = IdentityToProto(options_.model);
   absl::Status taken;
-  bool open = true;
-  v1::Placement placement;
-  do {
-    if (const auto current = holder_.Current()) {
-      *request.mutable_acknowledged() = EpochToProto(current->epoch());
-    }
-    open = stream->Write(request);
-    request.clear_model();
+  if (stream->Write(first)) {
     // The coordinator answers the first request at once, if only with its initial metadata.
-    if (open && !progressed) {
-      stream->WaitForInitialMetadata();
-      progressed = true;
-      MarkConnected();
-    }
-    open = open && stream->Read(&placement);
-    if (open) taken = Take(placement);
-  } while (open && taken.ok());
-
-  if (!taken.ok()) context.TryCancel();
+    stream->WaitForInitialMetadata();
+    progressed = true;
+    MarkConnected();
+    std::thread sender([&] { SendRequests(*stream); });
+    taken = TakePlacements(*stream);
+    if (!taken.ok()) context.TryCancel();
+    NoteBroken();
+    sender.join();
+  }
   const grpc::Status finished = stream->Finish();
   absl::Status ended = taken.ok() ? rpc::FromGrpcStatus(finished) : taken;
   EndStream(ended);
   return ended;
+}
+
+absl::Status PlacementWatcher::TakePlacements(Stream& stream) {
+  v1::Placement placement;
+  while (stream.Read(&placement)) {
+    MOESAIC_RETURN_IF_ERROR(Take(placement));
+    {
+      base::MutexLock lock(mutex_);
+      acknowledge_due_ = true;
+    }
+    wake_.NotifyAll();
+  }
+  return absl::OkStatus();
+}
+
+v1::WatchRequest PlacementWatcher::Request(bool with_load) const {
+  v1::WatchRequest request;
+  request.set_router(options_.router);
+  if (const auto current = holder_.Current()) {
+    *request.mutable_acknowledged() = EpochToProto(current->epoch());
+  }
+  if (with_load) *request.mutable_load() = LoadReportToProto(options_.take_load());
+  return request;
+}
+
+void PlacementWatcher::SendRequests(Stream& stream) {
+  const base::Clock& clock = base::Clock::Real();
+  absl::Duration load_due = clock.Monotonic() + options_.load_interval;
+  while (const std::optional<bool> with_load =
+             AwaitDue(options_.take_load ? load_due : absl::InfiniteDuration())) {
+    if (*with_load) load_due = clock.Monotonic() + options_.load_interval;
+    if (!stream.Write(Request(*with_load))) return;
+  }
+}
+
+std::optional<bool> PlacementWatcher::AwaitDue(absl::Duration load_due) {
+  const base::Clock& clock = base::Clock::Real();
+  base::MutexLock lock(mutex_);
+  while (!stopping_ && !broken_ && !acknowledge_due_) {
+    const absl::Duration left = load_due - clock.Monotonic();
+    if (left <= absl::ZeroDuration()) return true;
+    wake_.WaitFor(mutex_, std::min(left, kLongestWait));
+  }
+  if (stopping_ || broken_) return std::nullopt;
+  acknowledge_due_ = false;
+  return false;
 }
 
 absl::Status PlacementWatcher::Take(const v1::Placement& proto) {
@@ -137,7 +175,17 @@ bool PlacementWatcher::BeginStream(grpc::ClientContext& context) {
   base::MutexLock lock(mutex_);
   if (stopping_) return false;
   context_ = &context;
+  broken_ = false;
+  acknowledge_due_ = false;
   return true;
+}
+
+void PlacementWatcher::NoteBroken() {
+  {
+    base::MutexLock lock(mutex_);
+    broken_ = true;
+  }
+  wake_.NotifyAll();
 }
 
 void PlacementWatcher::MarkConnected() {
@@ -160,7 +208,7 @@ bool PlacementWatcher::Pause(absl::Duration delay) {
   while (!stopping_) {
     const absl::Duration left = until - clock.Monotonic();
     if (left <= absl::ZeroDuration()) return true;
-    stop_.WaitFor(mutex_, left);
+    wake_.WaitFor(mutex_, left);
   }
   return false;
 }

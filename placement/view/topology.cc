@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 
@@ -83,6 +84,7 @@ absl::StatusOr<std::vector<UnitKey>> UnitsFromProto(
     const google::protobuf::RepeatedPtrField<v1::LayerUnits>& proto,
     const ExpertTopology& topology) {
   std::vector<UnitKey> units;
+  absl::flat_hash_set<UnitKey> seen;
   for (const v1::LayerUnits& layer_units : proto) {
     const base::LayerId layer(layer_units.layer());
     if (!topology.LayerIndex(layer)) {
@@ -95,11 +97,10 @@ absl::StatusOr<std::vector<UnitKey>> UnitsFromProto(
                                                        topology.units_per_layer(),
                                                        " units; got unit ", unit));
       }
-      units.push_back({layer, base::UnitId(unit)});
+      const UnitKey key{layer, base::UnitId(unit)};
+      if (seen.insert(key).second) units.push_back(key);
     }
   }
-  std::sort(units.begin(), units.end());
-  units.erase(std::unique(units.begin(), units.end()), units.end());
   return units;
 }
 

@@ -62,12 +62,12 @@ struct ExpertTopology {
 absl::StatusOr<ExpertTopology> TopologyFromProto(const v1::ExpertTopology& proto);
 v1::ExpertTopology TopologyToProto(const ExpertTopology& topology);
 
-/// Reads the compact form used by reports and load requests; the result is sorted and unique.
-/// Errors: InvalidArgument naming a layer or unit `topology` does not have.
+/// Reads the compact form used by reports and load requests, in its order; a unit named again is
+/// left out. Errors: InvalidArgument naming a layer or unit `topology` does not have.
 absl::StatusOr<std::vector<UnitKey>> UnitsFromProto(
     const google::protobuf::RepeatedPtrField<v1::LayerUnits>& proto,
     const ExpertTopology& topology);
-/// Inverse of UnitsFromProto. Requires: `units` sorted.
+/// Inverse of UnitsFromProto: keeps the order, most compact when `units` are sorted.
 void UnitsToProto(const std::vector<UnitKey>& units,
                   google::protobuf::RepeatedPtrField<v1::LayerUnits>& proto);
 

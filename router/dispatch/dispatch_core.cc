@@ -121,6 +121,7 @@ void ExpertDispatcher::Impl::SetPlacement(
   {
     base::MutexLock lock(mutex_);
     placement_ = placement;
+    load_.SetTopology(placement->topology(), Now());
     searched_ = false;
     for (const auto& [id, link] : links_) {
       const placement::ShardInfo* info = placement->FindShard(id);
@@ -181,6 +182,13 @@ absl::Status ExpertDispatcher::Impl::Ready() const {
     }
   }
   return absl::OkStatus();
+}
+
+placement::LoadReport ExpertDispatcher::Impl::TakeLoad() {
+  base::MutexLock lock(mutex_);
+  std::vector<ShardDispatchStats> shards;
+  for (const auto& [id, link] : links_) shards.push_back(link->Stats());
+  return load_.Take(std::move(shards), Now());
 }
 
 DispatchStats ExpertDispatcher::Impl::Stats() const {

@@ -16,6 +16,7 @@
 #include "router/dispatch/holder_search.h"
 #include "router/dispatch/retry_budget.h"
 #include "router/dispatch/shard_link.h"
+#include "router/dispatch/unit_load.h"
 #include "rpc/buffer_pool.h"
 #include "rpc/completion_queue.h"
 
@@ -33,6 +34,7 @@ class ExpertDispatcher::Impl {
   void Compute(const ExpertCall& call, ExpertCallState::Done done);
   absl::Status Ready() const;
   DispatchStats Stats() const;
+  placement::LoadReport TakeLoad();
   int unit_size() const { return static_cast<int>(options_.hello.model.unit_size); }
 
  private:
@@ -187,6 +189,7 @@ class ExpertDispatcher::Impl {
   std::set<absl::Duration> timers_ ABSL_GUARDED_BY(mutex_);  // when OnTimer will run
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;        // of calls and dispatches
   DispatchStats stats_ ABSL_GUARDED_BY(mutex_);              // only its counters
+  UnitLoad load_ ABSL_GUARDED_BY(mutex_);
 
   base::Loop timer_loop_;
   HolderSearch search_;

@@ -66,6 +66,7 @@ void ExpertDispatcher::Impl::Compute(const ExpertCall& call, ExpertCallState::Do
         call.deadlines.empty() ? absl::InfiniteDuration()
                                : *std::min_element(call.deadlines.begin(), call.deadlines.end());
     calls_[state->id()] = {state, next_deadline};
+    load_.Count(*state);
     if (next_deadline <= Now()) FailExpired(Now());
     for (std::int32_t slot = 0; slot < state->slot_count(); ++slot) {
       if (state->IsOpen(slot)) slots.push_back({state, slot});

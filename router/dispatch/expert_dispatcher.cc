@@ -31,5 +31,6 @@ void ExpertDispatcher::Compute(const ExpertCall& call,
 absl::Status ExpertDispatcher::Ready() const { return impl_->Ready(); }
 int ExpertDispatcher::unit_size() const { return impl_->unit_size(); }
 DispatchStats ExpertDispatcher::Stats() const { return impl_->Stats(); }
+placement::LoadReport ExpertDispatcher::TakeLoad() { return impl_->TakeLoad(); }
 
 }  // namespace moesaic::router

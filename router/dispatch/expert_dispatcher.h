@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "placement/view/load_report.h"
 #include "placement/view/placement_map.h"
 #include "router/dispatch/dispatch_stats.h"
 #include "router/dispatch/retry_budget.h"
@@ -58,6 +59,8 @@ class ExpertDispatcher final : public ExpertBackend {
 
   /// A snapshot of the counters.
   DispatchStats Stats() const;
+  /// What was asked of units and shards since the last call, for the coordinator.
+  placement::LoadReport TakeLoad();
 
  private:
   class Impl;

@@ -26,7 +26,7 @@ class HolderSearch {
     base::ShardId id;
     std::string address;
   };
-  /// What one shard holds now, ascending. Called on the search's thread.
+  /// What one shard holds now. Called on the search's thread.
   using Found = std::function<void(base::ShardId, std::vector<placement::UnitKey>)>;
 
   /// `pause`: time between the end of a search and the next one.

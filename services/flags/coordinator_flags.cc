@@ -9,11 +9,24 @@ void CoordinatorFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(0.1, 3600.0));
   table.Add("heartbeat-s", heartbeat_s, "Seconds between a shard's heartbeats")
       ->check(CLI::Range(0.01, 600.0));
+  table
+      .Add("rebalance-interval-s", rebalance_interval_s,
+           "Seconds between two looks for a better placement; 0 = only when shards come and go")
+      ->check(CLI::Range(0.0, 86400.0));
+  table
+      .Add("emergency-after-s", emergency_after_s,
+           "Seconds after which units whose last shard broke off are loaded elsewhere")
+      ->check(CLI::Range(0.0, 3600.0));
+  table.Add("parallel-moves", options.moves.parallel_moves, "Shards that load or unload at a time")
+      ->check(CLI::Range(1, 4096));
+  table.AddBytes("move-bytes-per-s", options.moves.move_bytes_per_s,
+                 "Limit on what is loaded for a better balance, over all shards; 0 = none");
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
 void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   table.Add("listen", options.listen_address, "host:port to serve Coordinator on; port 0 = any");
+  table.Add("http-listen", options.http_address, "host:port of /metrics; empty = not served");
   table.Add("expect-shards", options.expect_shards,
             "Make the first assignment when so many have registered; 0 = when none has come for a "
             "moment");
@@ -24,6 +37,9 @@ placement::CoordinatorOptions CoordinatorFlags::Resolve() const {
   placement::CoordinatorOptions result = options;
   result.lease = absl::Seconds(lease_s);
   result.heartbeat = absl::Seconds(heartbeat_s);
+  result.rebalance_interval = absl::Seconds(rebalance_interval_s);
+  result.emergency_after = absl::Seconds(emergency_after_s);
+  result.moves.report_within = result.heartbeat;
   return result;
 }
 

@@ -10,6 +10,8 @@ struct CoordinatorFlags {
   placement::CoordinatorOptions options;
   double lease_s = absl::ToDoubleSeconds(options.lease);
   double heartbeat_s = absl::ToDoubleSeconds(options.heartbeat);
+  double rebalance_interval_s = absl::ToDoubleSeconds(options.rebalance_interval);
+  double emergency_after_s = absl::ToDoubleSeconds(options.emergency_after);
 
   /// Those an operator sets; `moesaic up` passes them on.
   void Declare(FlagTable& table);

@@ -17,6 +17,10 @@ void ShardFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(1, 1 << 20));
   table.AddBytes("queue-bytes-per-router", options.queue_bytes_per_router,
                  "Undone request bytes one router may have queued");
+  table
+      .Add("calibration-ms", calibration_ms,
+           "Milliseconds in which a starting shard measures its speed; 0 = it learns while serving")
+      ->check(CLI::Range(0.0, 60000.0));
   table.Add("zone", options.zone, "Failure zone of this machine");
   table.Add("price-class", options.price_class, "Node type in the price list");
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
@@ -36,6 +40,7 @@ void ShardFlags::DeclareIdentity(FlagTable& table) {
 absl::StatusOr<shard::ShardOptions> ShardFlags::Resolve() const {
   shard::ShardOptions result = options;
   MOESAIC_RETURN_IF_ERROR(model.ApplyTo(result));
+  result.calibration = absl::Milliseconds(calibration_ms);
   return result;
 }
 

@@ -11,6 +11,7 @@ namespace moesaic::services {
 struct ShardFlags {
   ModelFlags model;
   shard::ShardOptions options;
+  double calibration_ms = absl::ToDoubleMilliseconds(options.calibration);
 
   ShardFlags();
   /// Those an operator sets; `moesaic up` passes them on.

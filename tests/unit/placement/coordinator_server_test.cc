@@ -7,6 +7,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
+#include "http/client.h"
 #include "proto/moesaic/v1/coordinator.grpc.pb.h"
 #include "rpc/channel_factory.h"
 #include "tests/unit/placement/placement_fixture.h"
@@ -113,6 +114,62 @@ TEST_F(CoordinatorServerTest, ANewProcessOfTheSameNameEndsTheOldSession) {
   ASSERT_TRUE(fresh.Read(directive));
   EXPECT_EQ(directive.shard_id(), 0u);
   EXPECT_EQ(old.Finish().error_code(), grpc::StatusCode::ABORTED);
+}
+
+TEST_F(CoordinatorServerTest, SaysWhatItWouldChangeAndEvacuates) {
+  auto stub = v1::Coordinator::NewStub(channel_);
+  {
+    grpc::ClientContext context;
+    v1::RebalanceRequest request;
+    v1::RebalanceResponse response;
+    EXPECT_EQ(stub->Rebalance(&context, request, &response).error_code(),
+              grpc::StatusCode::FAILED_PRECONDITION);
+  }
+  Registration shard(channel_);
+  ASSERT_TRUE(shard.Write(Registration::First("a")));
+  v1::ShardDirective directive;
+  ASSERT_TRUE(shard.Read(directive));
+  {
+    grpc::ClientContext context;
+    v1::RebalanceRequest request;
+    request.set_dry_run(true);
+    v1::RebalanceResponse response;
+    ASSERT_TRUE(stub->Rebalance(&context, request, &response).ok());
+    ASSERT_EQ(response.changes_size(), 1);
+    EXPECT_EQ(response.changes(0).loads(), 6u);
+    EXPECT_EQ(response.bytes(), 600u);
+  }
+  {
+    grpc::ClientContext context;
+    v1::EvacuateShardRequest request;
+    request.set_shard("a");
+    v1::EvacuateShardResponse response;
+    ASSERT_TRUE(stub->EvacuateShard(&context, request, &response).ok());
+    EXPECT_EQ(response.held_units(), 0u);
+    EXPECT_EQ(response.address(), "127.0.0.1:9");
+  }
+  while (!directive.evacuate()) ASSERT_TRUE(shard.Read(directive));
+}
+
+TEST_F(CoordinatorServerTest, RefusesSpeedsThatAreNone) {
+  Registration shard(channel_);
+  v1::ShardReport report = Registration::First("a");
+  report.mutable_registration()->set_us_per_row(-1);
+  shard.Write(report);
+  EXPECT_EQ(shard.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST(CoordinatorServer, ServesItsMetrics) {
+  CoordinatorOptions options;
+  options.http_address = "127.0.0.1:0";
+  const auto server = *CoordinatorServer::Build(options);
+  const http::Client client = *http::Client::Create("http://" + server->http_address());
+  // Gauges are first set by the first tick.
+  std::string text;
+  while (text.find("moesaic_units_on_one_node 0") == std::string::npos) {
+    text = client.Get("/metrics")->body;
+  }
+  EXPECT_THAT(text, HasSubstr("moesaic_registered_shards 0"));
 }
 
 TEST(CoordinatorServer, RefusesImpossibleOptions) {

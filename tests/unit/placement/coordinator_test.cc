@@ -1,12 +1,12 @@
 #include "placement/coordinator.h"
 
-#include <deque>
 #include <set>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/unit/placement/placement_fixture.h"
+#include "tests/unit/placement/recorded_control.h"
 
 namespace moesaic::placement {
 namespace {
@@ -16,27 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-/// Remembers what shards were told; the test says when and how each call ends.
-class RecordedControl final : public ShardControl {
- public:
-  struct Call {
-    bool load;
-    std::string address;
-    base::PlacementEpoch epoch;
-    std::vector<UnitKey> units;
-    Done done;
-  };
-  void Load(const std::string& address, base::PlacementEpoch epoch,
-            const std::vector<UnitKey>& units, Done done) override {
-    calls.push_back({true, address, epoch, units, std::move(done)});
-  }
-  void Unload(const std::string& address, base::PlacementEpoch epoch,
-              const std::vector<UnitKey>& units, Done done) override {
-    calls.push_back({false, address, epoch, units, std::move(done)});
-  }
-  std::deque<Call> calls;
-};
-
 /// A coordinator with shards that hold what they are told at once, and report it.
 class CoordinatorTest : public ::testing::Test {
  protected:
@@ -44,6 +23,7 @@ class CoordinatorTest : public ::testing::Test {
     SessionId session = 0;
     std::set<std::uint32_t> held;
     base::PlacementEpoch told;
+    bool evacuate = false;
     absl::Status ended = absl::OkStatus();
   };
   struct FakeRouter {
@@ -73,6 +53,7 @@ class CoordinatorTest : public ::testing::Test {
     ShardNews news;
     news.epoch = shard.told;
     news.held.emplace(shard.held.begin(), shard.held.end());
+    news.evacuating = shard.evacuate;
     return news;
   }
 
@@ -81,7 +62,11 @@ class CoordinatorTest : public ::testing::Test {
     shard.session = ++next_session_;
     return coordinator_->AddShard(
         shard.session, Describe(name, node), News(shard),
-        {.send = [&shard](const Coordinator::Directive& d) { shard.told = d.epoch; },
+        {.send =
+             [&shard](const Coordinator::Directive& d) {
+               shard.told = d.epoch;
+               shard.evacuate = d.evacuate;
+             },
          .end = [&shard](absl::Status status) { shard.ended = std::move(status); }});
   }
 
@@ -177,12 +162,13 @@ TEST_F(CoordinatorTest, ALostShardsUnitsAreLoadedElsewhere) {
   Work();
   coordinator_->RemoveShard(shards_["a"].session);
   shards_.erase("a");
-  Work(5);
-  EXPECT_EQ(Uncovered(), 0u) << "a suspect keeps its units until its lease ends";
-  EXPECT_THAT(shards_["b"].held, SizeIs(3));
+  coordinator_->Advance();
+  EXPECT_THAT(control_.calls, IsEmpty()) << "a cut connection is soon up again";
+  Work(2);
+  EXPECT_THAT(shards_["b"].held, SizeIs(6)) << "nobody else had them";
+  EXPECT_THAT(coordinator_->published()->shards(), SizeIs(2)) << "its lease runs on";
   Work(10);
   EXPECT_EQ(Uncovered(), 0u);
-  EXPECT_THAT(shards_["b"].held, SizeIs(6));
   EXPECT_THAT(coordinator_->published()->shards(), SizeIs(1));
 }
 
@@ -266,14 +252,14 @@ TEST_F(CoordinatorTest, AFailedLoadIsTriedAgainLater) {
   ASSERT_TRUE(Join("a").ok());
   control_.calls[0].done(absl::UnavailableError("no"));
   control_.calls.clear();
-  EXPECT_EQ(coordinator_->ProblemOf(base::ShardId(0)), "no");
+  EXPECT_EQ(coordinator_->moves().ProblemOf(base::ShardId(0)), "no");
   coordinator_->Advance();
   EXPECT_THAT(control_.calls, IsEmpty());
   clock_.Advance(absl::Seconds(1));
   coordinator_->Advance();
   ASSERT_THAT(control_.calls, SizeIs(1));
   Work();
-  EXPECT_EQ(coordinator_->ProblemOf(base::ShardId(0)), "");
+  EXPECT_EQ(coordinator_->moves().ProblemOf(base::ShardId(0)), "");
 }
 
 TEST_F(CoordinatorTest, TooLittleMemoryIsSaidAndNotAskedFor) {
@@ -299,6 +285,63 @@ TEST_F(CoordinatorTest, ADrainingShardIsReplacedAndKeepsServingMeanwhile) {
   EXPECT_TRUE(coordinator_->published()->FindShard(base::ShardId(0))->draining);
   ASSERT_THAT(control_.calls, SizeIs(1));
   EXPECT_EQ(control_.calls[0].address, "b");
+}
+
+TEST_F(CoordinatorTest, AShardThatBreaksOffIsNotReplacedWhileOthersHoldItsUnits) {
+  Restart({.replicas = 2, .expect_shards = 3});
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(Join(name).ok());
+  Work();
+  coordinator_->RemoveShard(shards_["a"].session);
+  silent_ = {"a"};
+  Work(5);
+  EXPECT_EQ(shards_["b"].held.size() + shards_["c"].held.size(), 8u);
+  ASSERT_TRUE(Join("a").ok());
+  silent_.clear();
+  Work(15);
+  EXPECT_EQ(shards_["b"].held.size() + shards_["c"].held.size(), 8u) << "it is back";
+}
+
+TEST_F(CoordinatorTest, AnEvacuatedShardServesUntilOthersHoldItsUnits) {
+  Restart({.expect_shards = 2});
+  FakeRouter router;
+  AddRouter(router, 1000);
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  Work(12);
+  EXPECT_EQ(coordinator_->Evacuate("x", true).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(coordinator_->Evacuate("a", true).ok());
+  EXPECT_TRUE(shards_["a"].evacuate);
+  Work(3);
+  EXPECT_THAT(shards_["b"].held, SizeIs(6));
+  EXPECT_THAT(shards_["a"].held, SizeIs(3)) << "the router still sends to it";
+  coordinator_->Acknowledge(1000, router.received.back()->epoch());
+  Work(3);
+  EXPECT_THAT(shards_["a"].held, IsEmpty());
+  EXPECT_EQ(Uncovered(), 0u);
+
+  Restart({.expect_shards = 2});
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  Work(12);
+  EXPECT_THAT(shards_["a"].held, IsEmpty()) << "it reminds a new coordinator";
+  ASSERT_TRUE(coordinator_->Evacuate("a", false).ok());
+  Work(12);
+  EXPECT_THAT(shards_["a"].held, SizeIs(3));
+}
+
+TEST_F(CoordinatorTest, FullShardsExchangeReplicas) {
+  memory_bytes_ = 400;
+  Restart({.replicas = 2, .expect_shards = 3});
+  shards_["a"].held = {0, 1, 2, 3};
+  shards_["b"].held = {0, 1, 2, 3};
+  shards_["c"].held = {2, 3, 4, 5};
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(Join(name).ok());
+  Work(20);
+  const PlacementMap& map = *coordinator_->published();
+  for (std::uint32_t unit = 0; unit < 6; ++unit) {
+    const UnitKey key = TestTopology().KeyOf(unit);
+    EXPECT_THAT(map.Holders(key.layer, key.unit), SizeIs(2)) << "unit " << unit;
+  }
 }
 
 TEST_F(CoordinatorTest, WakingFromAPauseExpiresAndRemovesNothing) {

@@ -73,7 +73,7 @@ TEST_F(MembershipTest, SilenceForALeaseExpires) {
 
 TEST_F(MembershipTest, ABrokenStreamMakesSuspectAndTheLeaseRunsOn) {
   ASSERT_TRUE(Add(1, Describe("a"), Holding({0})).ok());
-  members_.Disconnect(1);
+  members_.Disconnect(now_, 1);
   const Member& member = *members_.Find(base::ShardId(0));
   EXPECT_EQ(member.state, Member::State::kSuspect);
   EXPECT_THAT(member.held, SizeIs(1));

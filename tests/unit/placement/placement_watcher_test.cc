@@ -102,6 +102,25 @@ TEST(PlacementWatcher, AdoptsAcknowledgesAndRemembers) {
   std::filesystem::remove(path);
 }
 
+TEST(PlacementWatcher, ReportsTheLoad) {
+  OnePlacement service({3, 7});
+  const auto server = Serve(service, "127.0.0.1:0");
+  PlacementHolder holder;
+  const auto watcher = *PlacementWatcher::Start({.router = "r",
+                                                 .model = TestModel(),
+                                                 .take_load =
+                                                     [] {
+                                                       LoadReport report;
+                                                       report.calls = 5;
+                                                       return report;
+                                                     },
+                                                 .load_interval = absl::Milliseconds(5)},
+                                                *rpc::MakeChannel(server->address(), {}), holder);
+  const auto requests = service.Await(4);
+  EXPECT_FALSE(requests[0].has_load());
+  EXPECT_EQ(requests[3].load().calls(), 5u);
+}
+
 TEST(PlacementWatcher, ReconnectsAndTellsANewCoordinatorWhatItKnows) {
   OnePlacement first({3, 7});
   auto server = Serve(first, "127.0.0.1:0");

@@ -52,7 +52,7 @@ TEST(ExpertTopology, RefusesWhatCannotBe) {
   EXPECT_THAT(error([](auto& p) { p.set_unit_bytes(~0ull); }), HasSubstr("too many"));
 }
 
-TEST(UnitsFromProto, SortsAndChecks) {
+TEST(UnitsFromProto, KeepsTheOrderAndChecks) {
   const ExpertTopology topology = *TopologyFromProto(Valid());
   v1::LoadUnitsRequest request;
   request.add_units()->set_layer(2);
@@ -63,9 +63,9 @@ TEST(UnitsFromProto, SortsAndChecks) {
   request.mutable_units(1)->add_units(1);
   const auto units = UnitsFromProto(request.units(), topology);
   ASSERT_TRUE(units.ok());
-  EXPECT_EQ(*units, (std::vector<UnitKey>{{base::LayerId(1), base::UnitId(1)},
+  EXPECT_EQ(*units, (std::vector<UnitKey>{{base::LayerId(2), base::UnitId(2)},
                                           {base::LayerId(2), base::UnitId(0)},
-                                          {base::LayerId(2), base::UnitId(2)}}));
+                                          {base::LayerId(1), base::UnitId(1)}}));
   v1::LoadUnitsRequest again;
   UnitsToProto(*units, *again.mutable_units());
   EXPECT_EQ(*UnitsFromProto(again.units(), topology), *units);

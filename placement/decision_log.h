@@ -1,0 +1,27 @@
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace moesaic::placement {
+
+/// What a coordinator decided lately and why, for `moesaic status --why`. Bounded: the oldest go.
+/// Each is also a line of the log. Single-thread.
+class DecisionLog {
+ public:
+  struct Decision {
+    absl::Duration at;  ///< Monotonic.
+    std::string text;   ///< One line.
+  };
+
+  void Add(absl::Duration now, std::string text);
+  /// Oldest first.
+  const std::deque<Decision>& decisions() const { return decisions_; }
+
+ private:
+  std::deque<Decision> decisions_;
+};
+
+}  // namespace moesaic::placement
