@@ -90,7 +90,8 @@ class Membership {
   /// that is not a member's (any more).
   /// Errors: InvalidArgument for a unit that does not exist.
   absl::StatusOr<bool> Report(absl::Duration now, SessionId session, ShardNews news);
-  /// The stream ended: the shard is suspect until its lease ends.
+  /// The stream ended: the shard is suspect until its lease ends; one that had drained and held
+  /// nothing has left.
   void Disconnect(absl::Duration now, SessionId session);
   /// Whether the shard's units are to go to others. Requires: it is a member.
   void SetEvacuating(base::ShardId id, bool evacuating) { members_.at(id).evacuating = evacuating; }

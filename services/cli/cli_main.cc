@@ -25,6 +25,9 @@ int Main(int argc, char** argv) {
   AddChatCommand(app, run);
   AddCompleteCommand(app, run);
   AddStatusCommand(app, run);
+  AddScaleCommand(app, run);
+  AddDrainCommand(app, run);
+  AddRebalanceCommand(app, run);
   AddInspectCommand(app, run);
   int exit_code = kExitOk;
   if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;

@@ -16,6 +16,8 @@ constexpr std::size_t kMaxBytes = 1 << 20;
 
 std::string PathIn(const std::string& state_dir) { return state_dir + "/cluster.json"; }
 
+std::string WantedPathIn(const std::string& state_dir) { return state_dir + "/wanted.json"; }
+
 }  // namespace
 
 std::string DefaultStateDir() {
@@ -28,7 +30,7 @@ absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& c
                               const Supervisor& supervisor) {
   nlohmann::ordered_json root = {{"http", cluster.http_url},
                                  {"coordinator", cluster.coordinator_address},
-                                 {"pid", ::getpid()},
+                                 {"pid", cluster.pid},
                                  {"children", nlohmann::ordered_json::array()}};
   for (const Supervisor::Child& child : supervisor.children()) {
     nlohmann::ordered_json entry = {
@@ -47,10 +49,29 @@ absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
   }
   MOESAIC_RETURN_IF_ERROR(text.status());
   nlohmann::json root = nlohmann::json::parse(*text, nullptr, false);
-  if (!root.is_object() || !root["http"].is_string() || !root["coordinator"].is_string()) {
+  if (!root.is_object() || !root["http"].is_string() || !root["coordinator"].is_string() ||
+      !root["pid"].is_number_integer()) {
     return absl::DataLossError(absl::StrCat(PathIn(state_dir), " is not a cluster file"));
   }
-  return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>()};
+  return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>(),
+                     root["pid"].get<pid_t>()};
+}
+
+absl::Status WriteWantedShards(const std::string& state_dir, int shards) {
+  return base::WriteFileAtomically(WantedPathIn(state_dir),
+                                   nlohmann::json({{"shards", shards}}).dump() + "\n");
+}
+
+absl::StatusOr<int> ReadWantedShards(const std::string& state_dir) {
+  MOESAIC_ASSIGN_OR_RETURN(const std::string text,
+                           base::ReadFile(WantedPathIn(state_dir), kMaxBytes));
+  nlohmann::json root = nlohmann::json::parse(text, nullptr, false);
+  if (!root.is_object() || !root["shards"].is_number_integer() || root["shards"] < 1 ||
+      root["shards"] > kMaxLocalShards) {
+    return absl::DataLossError(
+        absl::StrCat(WantedPathIn(state_dir), " does not say how many shards are wanted"));
+  }
+  return root["shards"].get<int>();
 }
 
 }  // namespace moesaic::services

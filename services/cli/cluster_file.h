@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "absl/status/status.h"
@@ -13,6 +15,7 @@ namespace moesaic::services {
 struct ClusterFile {
   std::string http_url;             ///< "http://127.0.0.1:8000"
   std::string coordinator_address;  ///< "127.0.0.1:4001"
+  pid_t pid = 0;                    ///< Of `moesaic up`.
 };
 
 /// Folder of the local cluster: --state-dir, or one per user that the commands agree on.
@@ -24,5 +27,12 @@ absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& c
 
 /// Errors: NotFound with the hint to start a cluster; DataLoss for a damaged file.
 absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir);
+
+/// How many shards `moesaic up` is to run, which it reads on SIGUSR1. Crash-safe.
+absl::Status WriteWantedShards(const std::string& state_dir, int shards);
+/// Errors: NotFound; DataLoss for a damaged file or a number that is out of range.
+absl::StatusOr<int> ReadWantedShards(const std::string& state_dir);
+/// Shards a local cluster may have.
+inline constexpr int kMaxLocalShards = 256;
 
 }  // namespace moesaic::services

@@ -10,6 +10,9 @@ namespace moesaic::services {
 using Command = std::function<int()>;
 void AddUpCommand(CLI::App& app, Command& run);
 void AddStatusCommand(CLI::App& app, Command& run);
+void AddDrainCommand(CLI::App& app, Command& run);
+void AddRebalanceCommand(CLI::App& app, Command& run);
+void AddScaleCommand(CLI::App& app, Command& run);
 void AddInspectCommand(CLI::App& app, Command& run);
 void AddChatCommand(CLI::App& app, Command& run);
 void AddCompleteCommand(CLI::App& app, Command& run);

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "absl/strings/str_format.h"
-#include "services/cli/cluster_file.h"
 #include "services/cli/commands.h"
 #include "services/cli/coordinator_client.h"
 #include "services/process.h"
@@ -15,9 +14,9 @@ namespace moesaic::services {
 namespace {
 
 struct StatusFlags {
-  std::string state_dir = DefaultStateDir();
-  std::string coordinator;
+  CoordinatorAddressFlags address;
   bool json = false;
+  bool why = false;
 };
 
 void PrintTable(const v1::DescribeClusterResponse& cluster) {
@@ -27,15 +26,17 @@ void PrintTable(const v1::DescribeClusterResponse& cluster) {
   absl::PrintF("units %d, %d without a live replica, %d below %d replicas\n", cluster.units_total(),
                cluster.units_uncovered(), cluster.units_below_replicas(),
                cluster.replicas_wanted());
-  absl::PrintF("\n%-16s %-22s %-10s %-9s %11s %17s %14s\n", "SHARD", "ADDRESS", "NODE", "STATE",
-               "UNITS", "MEMORY (MiB)", "EXPERT ROWS");
+  absl::PrintF("\n%-16s %-22s %-10s %-10s %11s %17s %15s %9s %14s\n", "SHARD", "ADDRESS", "NODE",
+               "STATE", "UNITS", "MEMORY (MiB)", "US/ROW + EXPERT", "ROWS/S", "EXPERT ROWS");
   for (const v1::ShardStatus& shard : cluster.shards()) {
-    absl::PrintF("%-16s %-22s %-10s %-9s %11s %17s %14d\n", shard.placed().shard(),
-                 shard.placed().address(), shard.placed().node(), shard.state(),
-                 absl::StrFormat("%d/%d", shard.held_units(), shard.assigned_units()),
-                 absl::StrFormat("%.1f/%.0f", shard.held_bytes() / 1048576.0,
-                                 shard.memory_bytes() / 1048576.0),
-                 shard.expert_rows_total());
+    absl::PrintF(
+        "%-16s %-22s %-10s %-10s %11s %17s %15s %9.0f %14d\n", shard.placed().shard(),
+        shard.placed().address(), shard.placed().node(), shard.state(),
+        absl::StrFormat("%d/%d", shard.held_units(), shard.assigned_units()),
+        absl::StrFormat("%.1f/%.0f", shard.held_bytes() / 1048576.0,
+                        shard.memory_bytes() / 1048576.0),
+        absl::StrFormat("%.2f + %.2f", shard.placed().us_per_row(), shard.placed().us_per_expert()),
+        shard.rows_per_s(), shard.expert_rows_total());
     if (!shard.problem().empty()) absl::PrintF("  %s\n", shard.problem());
   }
   for (const v1::RouterStatus& router : cluster.routers()) {
@@ -43,6 +44,13 @@ void PrintTable(const v1::DescribeClusterResponse& cluster) {
                  router.acknowledged().version());
   }
   for (const std::string& warning : cluster.warnings()) absl::PrintF("warning: %s\n", warning);
+}
+
+void PrintDecisions(const v1::DescribeClusterResponse& cluster) {
+  absl::PrintF("\nDECISIONS\n");
+  for (const v1::Decision& decision : cluster.decisions()) {
+    absl::PrintF("%9.1f s ago  %s\n", decision.age_s(), decision.text());
+  }
 }
 
 int PrintJson(const v1::DescribeClusterResponse& cluster) {
@@ -58,19 +66,15 @@ int PrintJson(const v1::DescribeClusterResponse& cluster) {
 }
 
 int Status(const StatusFlags& flags) {
-  std::string coordinator = flags.coordinator;
-  if (coordinator.empty()) {
-    const absl::StatusOr<ClusterFile> cluster = ReadClusterFile(flags.state_dir);
-    if (!cluster.ok()) return Fail("status", std::string(cluster.status().message()));
-    coordinator = cluster->coordinator_address;
-  }
-  const absl::StatusOr<v1::DescribeClusterResponse> cluster = DescribeCluster(coordinator);
+  const absl::StatusOr<std::string> coordinator = flags.address.Resolve();
+  if (!coordinator.ok()) return Fail("status", std::string(coordinator.status().message()));
+  const absl::StatusOr<v1::DescribeClusterResponse> cluster = DescribeCluster(*coordinator);
   if (!cluster.ok()) {
-    return Fail("status",
-                absl::StrFormat("coordinator %s: %s", coordinator, cluster.status().ToString()));
+    return Fail("status", absl::StrFormat("coordinator %s", cluster.status().ToString()));
   }
   if (flags.json) return PrintJson(*cluster);
   PrintTable(*cluster);
+  if (flags.why) PrintDecisions(*cluster);
   return kExitOk;
 }
 
@@ -79,9 +83,8 @@ int Status(const StatusFlags& flags) {
 void AddStatusCommand(CLI::App& app, Command& run) {
   auto flags = std::make_shared<StatusFlags>();
   CLI::App* command = app.add_subcommand("status", "Show shards, units and work of a cluster");
-  command->add_option("--coordinator", flags->coordinator, "host:port; default: the local cluster");
-  command->add_option("--state-dir", flags->state_dir, "Folder of the local cluster")
-      ->capture_default_str();
+  flags->address.Declare(*command);
+  command->add_flag("--why", flags->why, "Also what was decided lately, and why");
   command->add_flag("--json", flags->json, "Print DescribeClusterResponse as JSON");
   command->callback([flags, &run] { run = [flags] { return Status(*flags); }; });
 }

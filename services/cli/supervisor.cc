@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -73,6 +74,7 @@ absl::Status Supervisor::Poll() {
                              [pid](const Child& child) { return child.pid == pid; });
     if (dead != children_.end()) MOESAIC_RETURN_IF_ERROR(NoticeDeath(*dead, wait_status));
   }
+  std::erase_if(children_, [](const Child& child) { return child.leaving && child.pid == 0; });
   const absl::Duration now = base::Clock::Real().Monotonic();
   for (Child& child : children_) {
     if (child.pid != 0 && !child.served) NoticeAddresses(child);
@@ -89,7 +91,11 @@ absl::Status Supervisor::NoticeDeath(Child& child, int wait_status) {
   child.pid = 0;
   ++changes_;
   const std::string how = DescribeExit(wait_status);
-  if (!child.served) {
+  if (child.leaving) {
+    base::LogInfo(child.spec.name, " has left (", how, ")");
+    return absl::OkStatus();
+  }
+  if (!child.served && child.spec.must_start) {
     return absl::FailedPreconditionError(absl::StrCat(child.spec.name, " did not start (", how,
                                                       "):\n", LogTail(child.spec.log_path)));
   }
@@ -110,6 +116,20 @@ void Supervisor::NoticeAddresses(Child& child) {
   }
   child.served = true;
   ++changes_;
+}
+
+const Supervisor::Child* Supervisor::Find(const std::string& name) const {
+  for (const Child& child : children_) {
+    if (child.spec.name == name) return &child;
+  }
+  return nullptr;
+}
+
+void Supervisor::Dismiss(Child& child) {
+  child.leaving = true;
+  child.restart_at.reset();
+  ++changes_;
+  if (child.pid != 0) ::kill(child.pid, SIGTERM);
 }
 
 void Supervisor::StopAll(absl::Duration grace) {

@@ -2,7 +2,7 @@
 
 #include <sys/types.h>
 
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -20,11 +20,13 @@ struct ChildSpec {
   std::vector<std::string> arguments;  ///< Program first.
   std::string log_path;
   std::string address_path;  ///< Where it writes its addresses once it serves.
+  /// When it ends before it ever served: give up everything, or start it again like any other.
+  bool must_start = true;
   /// Flags that bind it to given addresses, used from the second start on: {"grpc", "--listen"}.
   std::vector<std::pair<std::string, std::string>> address_flags;
 };
 
-/// Starts processes, starts one again when it dies, and stops them all. Owns its children: none
+/// Starts processes, starts one again when it dies, and stops one or all. Owns its children: none
 /// outlives it. Single-thread: the main thread, with SIGCHLD blocked.
 class Supervisor {
  public:
@@ -32,6 +34,7 @@ class Supervisor {
     ChildSpec spec;
     pid_t pid = 0;  ///< 0 while it is down.
     bool served = false;
+    bool leaving = false;  ///< It was told to end, and is then forgotten.
     /// Addresses by kind ("grpc", "http") once it has served.
     std::vector<std::pair<std::string, std::string>> addresses;
     std::optional<absl::Duration> restart_at;  ///< Monotonic.
@@ -49,14 +52,20 @@ class Supervisor {
   absl::StatusOr<Child*> Start(ChildSpec spec);
 
   /// Notices what happened since the last call: reads the addresses of children that began to
-  /// serve, logs deaths, starts again what is due. Errors: FailedPrecondition with the end of its
-  /// log when a child ended before it ever served (starting it again would not help).
+  /// serve, logs deaths, starts again what is due, forgets dismissed children that have ended.
+  /// Errors: FailedPrecondition with the end of its log when a child that must start ended before
+  /// it ever served (starting it again would not help).
   absl::Status Poll();
 
+  /// SIGTERM to one; it is not started again.
+  void Dismiss(Child& child);
   /// SIGTERM to all, in reverse order of start; SIGKILL to what is left after `grace`.
   void StopAll(absl::Duration grace);
 
-  const std::deque<Child>& children() const { return children_; }
+  std::list<Child>& children() { return children_; }
+  const std::list<Child>& children() const { return children_; }
+  /// nullptr when there is no child of that name.
+  const Child* Find(const std::string& name) const;
   /// Rises whenever a child starts, begins to serve or ends.
   int changes() const { return changes_; }
 
@@ -66,7 +75,7 @@ class Supervisor {
   void NoticeAddresses(Child& child);
 
   const absl::Duration restart_delay_;
-  std::deque<Child> children_;
+  std::list<Child> children_;
   int changes_ = 0;
 };
 

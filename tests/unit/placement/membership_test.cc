@@ -71,6 +71,17 @@ TEST_F(MembershipTest, SilenceForALeaseExpires) {
   EXPECT_THAT(members_.Expire(now_), IsEmpty());
 }
 
+TEST_F(MembershipTest, AnEmptyShardThatHasDrainedLeavesAtOnce) {
+  ASSERT_TRUE(Add(1, Describe("a"), Holding({0})).ok());
+  ASSERT_TRUE(Add(2, Describe("b"), Holding({0})).ok());
+  ShardNews drained = Holding({});
+  drained.draining = true;
+  ASSERT_TRUE(members_.Report(now_, 1, drained).ok());
+  members_.Disconnect(now_, 1);
+  EXPECT_EQ(members_.Find(base::ShardId(0))->state, Member::State::kExpired);
+  EXPECT_EQ(members_.present(), 1u);
+}
+
 TEST_F(MembershipTest, ABrokenStreamMakesSuspectAndTheLeaseRunsOn) {
   ASSERT_TRUE(Add(1, Describe("a"), Holding({0})).ok());
   members_.Disconnect(now_, 1);

@@ -21,6 +21,20 @@ TEST(ClusterFileTest, DamagedFilesAreDataLoss) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(ClusterFileTest, WantedShardsAreRememberedAndChecked) {
+  std::string folder = testing::TempDir() + "/wanted_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  EXPECT_EQ(ReadWantedShards(folder).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(WriteWantedShards(folder, 7).ok());
+  EXPECT_EQ(*ReadWantedShards(folder), 7);
+  for (const char* text :
+       {"", "[]", R"({"shards": 0})", R"({"shards": 257})", R"({"shards": "2"})"}) {
+    ASSERT_TRUE(base::WriteFileAtomically(folder + "/wanted.json", text).ok());
+    EXPECT_EQ(ReadWantedShards(folder).status().code(), absl::StatusCode::kDataLoss) << text;
+  }
+  std::filesystem::remove_all(folder);
+}
+
 TEST(ClusterFileTest, TheDefaultFolderIsTheUsers) {
   ::setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
   EXPECT_EQ(DefaultStateDir(), "/run/user/7/moesaic");

@@ -46,6 +46,25 @@ class SupervisorTest : public testing::Test {
   std::string folder_;
 };
 
+TEST_F(SupervisorTest, ADismissedChildEndsAndIsForgotten) {
+  Supervisor supervisor(absl::Milliseconds(10));
+  Supervisor::Child* child = supervisor.Start(Spec(serve_ + "exec sleep 60")).value();
+  ASSERT_TRUE(PollUntil(supervisor, [&] { return child->served; }).ok());
+  EXPECT_EQ(supervisor.Find("child"), child);
+  supervisor.Dismiss(*child);
+  ASSERT_TRUE(PollUntil(supervisor, [&] { return supervisor.children().empty(); }).ok());
+  EXPECT_EQ(supervisor.Find("child"), nullptr);
+}
+
+TEST_F(SupervisorTest, AChildThatNeedNotStartIsTriedAgain) {
+  Supervisor supervisor(absl::Milliseconds(10));
+  ChildSpec spec = Spec("exit 3");
+  spec.must_start = false;
+  const Supervisor::Child* child = supervisor.Start(std::move(spec)).value();
+  const pid_t first = child->pid;
+  EXPECT_TRUE(PollUntil(supervisor, [&] { return child->pid != 0 && child->pid != first; }).ok());
+}
+
 TEST_F(SupervisorTest, StartsADeadChildAgainOnTheSameAddress) {
   Supervisor supervisor(absl::Milliseconds(10));
   ChildSpec spec = Spec(serve_ + "echo \"$@\"; sleep 60");
@@ -57,7 +76,7 @@ TEST_F(SupervisorTest, StartsADeadChildAgainOnTheSameAddress) {
   const pid_t first = child->pid;
   ::kill(first, SIGKILL);
   ASSERT_TRUE(PollUntil(supervisor, [&] { return child->pid != 0 && child->pid != first; }).ok());
-  EXPECT_NE(supervisor.children()[0].pid, first);
+  EXPECT_NE(supervisor.children().front().pid, first);
   supervisor.StopAll(absl::Seconds(5));
   EXPECT_EQ(::kill(first, 0), -1);
 }
