@@ -93,6 +93,12 @@ inline constexpr CounterDef kThrottledUnitsTotal{
     {"moesaic_throttled_units_total", "(Row, unit) pairs kept back by a shard's flow limit."}};
 inline constexpr GaugeDef kWaitingUnits{
     {"moesaic_waiting_units", "(Row, unit) pairs that wait for a replica."}};
+inline constexpr CounterDef kDegradedUnitsTotal{
+    {"moesaic_degraded_units_total",
+     "(Row, unit) pairs left out because no live shard held the unit (--degraded renormalize)."}};
+inline constexpr CounterDef kDegradedTokensTotal{
+    {"moesaic_degraded_tokens_total",
+     "Token positions computed without some of their experts (--degraded renormalize)."}};
 inline constexpr GaugeDef kReadyShards{
     {"moesaic_ready_shards", "Shards that this process can send work to."}};
 

@@ -144,6 +144,7 @@ absl::Status Router::Impl::FollowPlacement() {
   options.hello.model = identity_;
   options.hello.wire_dtypes = {rpc::WireDtype::kF32, rpc::WireDtype::kBF16};
   options.wire_dtype = ToWire(options_.wire_dtype);
+  options.skip_lost_after = options_.degraded_after;
   options.clock = &clock_;
   MOESAIC_ASSIGN_OR_RETURN(dispatcher_, ExpertDispatcher::Create(std::move(options)));
   placement_.AddListener([this](std::shared_ptr<const placement::PlacementMap> map) {
@@ -200,6 +201,7 @@ absl::Status Router::Impl::Serve() {
   const std::string* chat_template = tokenizer_->config().FindChatTemplate();
   api.parse_reasoning = ParsesReasoning(
       options_.reasoning, chat_template != nullptr ? *chat_template : "", *tokenizer_);
+  api.degraded = options_.degraded_after != absl::InfiniteDuration();
   api.enable_return_routed_experts = options_.enable_return_routed_experts;
   api.enable_replay_routed_experts = options_.enable_replay_routed_experts;
   api.moe_layers = static_cast<int>(checkpoint_->config().moe_layers.size());

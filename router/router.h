@@ -42,6 +42,9 @@ struct RouterOptions {
   std::uint64_t max_body_bytes = std::uint64_t{16} << 20;
   absl::Duration request_timeout = absl::Seconds(600);
   int front_end_threads = 2;
+  /// Degraded mode: rows go on without experts that have been without a live shard for so long, and
+  /// answers say so. Infinite = off, rows wait until the request's time is over.
+  absl::Duration degraded_after = absl::InfiniteDuration();
   ReasoningMode reasoning = ReasoningMode::kAuto;
   bool enable_return_routed_experts = false;
   bool enable_replay_routed_experts = false;

@@ -22,6 +22,7 @@ void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler
   registry.Get(metrics::kKvCacheUsageRatio)
       .Set(kv_blocks == 0 ? 0.0 : static_cast<double>(stats.kv_blocks_in_use) / kv_blocks);
   Raise(registry.Get(metrics::kPreemptionsTotal), stats.preemptions);
+  Raise(registry.Get(metrics::kDegradedTokensTotal), stats.degraded_tokens);
 }
 
 void RefreshDispatcher(monitoring::Registry& registry, const ExpertDispatcher& dispatcher) {
@@ -34,6 +35,7 @@ void RefreshDispatcher(monitoring::Registry& registry, const ExpertDispatcher& d
   Raise(registry.Get(metrics::kShardSuspicionsTotal), stats.suspicions);
   Raise(registry.Get(metrics::kRetryBudgetRefusalsTotal), stats.budget_refusals);
   Raise(registry.Get(metrics::kThrottledUnitsTotal), stats.throttled_units);
+  Raise(registry.Get(metrics::kDegradedUnitsTotal), stats.skipped_units);
   registry.Get(metrics::kWaitingUnits).Set(static_cast<double>(stats.waiting_units));
   for (const ShardDispatchStats& shard : stats.shards) {
     Raise(registry.Get(metrics::kDispatchesTotal, {shard.name}), shard.dispatches);

@@ -5,6 +5,15 @@
 #include "absl/strings/escaping.h"
 
 namespace moesaic::router {
+namespace {
+
+/// "stop", "length" or null.
+Json FinishReasonJson(const std::optional<FinishReason>& reason) {
+  if (!reason) return nullptr;
+  return *reason == FinishReason::kStop ? "stop" : "length";
+}
+
+}  // namespace
 
 Json AnswerHead(const AnswerContext& context, std::string_view object) {
   return {{"id", context.id},
@@ -24,9 +33,10 @@ Json UsageJson(const CallUsage& usage) {
           {"prompt_cache_miss_tokens", usage.prompt_tokens - usage.cached_prompt_tokens}};
 }
 
-Json FinishReasonJson(const std::optional<FinishReason>& reason) {
-  if (!reason) return nullptr;
-  return *reason == FinishReason::kStop ? "stop" : "length";
+void AddFinish(const AnswerContext& context, const std::optional<FinishReason>& reason,
+               int degraded_tokens, Json& choice) {
+  choice["finish_reason"] = FinishReasonJson(reason);
+  if (reason && context.degraded) choice["degraded_tokens"] = degraded_tokens;
 }
 
 void AddRoutedExperts(const AnswerContext& context, absl::Span<const std::int32_t> experts,

@@ -25,6 +25,7 @@ struct AnswerContext {
   bool logprobs = false;
   bool return_token_ids = false;
   bool reasoning = false;  ///< Answers are divided into reasoning and content.
+  bool degraded = false;   ///< Say how many tokens of a choice lacked experts.
   /// By prompt; used for return_token_ids and echoed log-probabilities.
   std::vector<std::vector<std::int32_t>> prompt_token_ids;
   int moe_layers = 0;
@@ -50,8 +51,10 @@ class AnswerFormat {
 Json AnswerHead(const AnswerContext& context, std::string_view object);
 /// OpenAI's usage with DeepSeek's cache counters.
 Json UsageJson(const CallUsage& usage);
-/// "stop", "length" or null.
-Json FinishReasonJson(const std::optional<FinishReason>& reason);
+/// Adds what is said at the end of a choice: finish_reason, null before that, and with it
+/// degraded_tokens where the context asks for it.
+void AddFinish(const AnswerContext& context, const std::optional<FinishReason>& reason,
+               int degraded_tokens, Json& choice);
 /// Adds routed_experts, the base64 of little-endian int32 [tokens, MoE layers, top-k], and
 /// routed_experts_shape; nothing when there are none.
 void AddRoutedExperts(const AnswerContext& context, absl::Span<const std::int32_t> experts,

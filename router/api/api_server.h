@@ -32,6 +32,9 @@ struct ApiOptions {
   std::string numerics_id;
   /// Chat answers are divided into reasoning_content and content.
   bool parse_reasoning = false;
+  /// Answers may be computed without some experts: every answer says so in a header, and how many
+  /// of its tokens were.
+  bool degraded = false;
   bool enable_return_routed_experts = false;
   bool enable_replay_routed_experts = false;  ///< A test hook.
   /// Shape of routed experts beyond the token axis.

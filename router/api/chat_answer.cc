@@ -55,7 +55,7 @@ std::vector<Json> ChatAnswer::Chunks(const ChoiceDelta& delta) {
   if (delta.finish_reason) {
     Json chunk = Chunk(delta.choice, context_.reasoning ? ContentDelta("") : Json::object());
     Json& choice = chunk["choices"][0];
-    choice["finish_reason"] = FinishReasonJson(delta.finish_reason);
+    AddFinish(context_, delta.finish_reason, delta.degraded_tokens, choice);
     AddRoutedExperts(context_, delta.routed_experts, choice);
     chunks.push_back(std::move(chunk));
   }
@@ -111,6 +111,7 @@ void ChatAnswer::Collect(ChoiceDelta delta) {
   if (!delta.finish_reason) return;
   all.finish_reason = delta.finish_reason;
   all.routed_experts = std::move(delta.routed_experts);
+  all.degraded_tokens = delta.degraded_tokens;
 }
 
 Json ChatAnswer::Whole(const CallUsage& usage) const {
@@ -124,10 +125,8 @@ Json ChatAnswer::Whole(const CallUsage& usage) const {
     }
     message["content"] = all.text;
     message["refusal"] = nullptr;
-    Json choice = {{"index", i},
-                   {"message", std::move(message)},
-                   {"logprobs", nullptr},
-                   {"finish_reason", FinishReasonJson(all.finish_reason)}};
+    Json choice = {{"index", i}, {"message", std::move(message)}, {"logprobs", nullptr}};
+    AddFinish(context_, all.finish_reason, all.degraded_tokens, choice);
     if (context_.logprobs) {
       const Logprobs tokens = all.logprobs;
       choice["logprobs"] =

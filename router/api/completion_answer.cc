@@ -60,6 +60,7 @@ void CompletionAnswer::Add(const ChoiceDelta& delta, Choice& choice) {
   if (!delta.finish_reason) return;
   choice.finish_reason = delta.finish_reason;
   choice.routed_experts = delta.routed_experts;
+  choice.degraded_tokens = delta.degraded_tokens;
 }
 
 void CompletionAnswer::AddEcho(const ChoiceDelta& delta, Choice& choice) const {
@@ -98,10 +99,8 @@ void CompletionAnswer::AddToken(std::int32_t id, const TokenLogprob* logprob,
 }
 
 Json CompletionAnswer::ChoiceJson(int index, const Choice& choice) const {
-  Json json = {{"index", index},
-               {"text", choice.text},
-               {"logprobs", nullptr},
-               {"finish_reason", FinishReasonJson(choice.finish_reason)}};
+  Json json = {{"index", index}, {"text", choice.text}, {"logprobs", nullptr}};
+  AddFinish(context_, choice.finish_reason, choice.degraded_tokens, json);
   if (context_.logprobs) {
     json["logprobs"] = {{"tokens", choice.logprobs.tokens},
                         {"token_logprobs", choice.logprobs.token_logprobs},

@@ -34,6 +34,7 @@ class CompletionAnswer final : public AnswerFormat {
     Logprobs logprobs;
     std::optional<FinishReason> finish_reason;
     std::vector<std::int32_t> routed_experts;
+    int degraded_tokens = 0;
   };
 
   int PromptOf(int choice) const { return choice / context_.choices_per_prompt; }

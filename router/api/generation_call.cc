@@ -74,6 +74,7 @@ void GenerationCall::OnEvent(int index, GenerationEvent event) {
 ChoiceDelta GenerationCall::MakeDelta(int index, GenerationEvent event) {
   Choice& choice = choices_[index];
   choice.cached_prompt_tokens = std::max(choice.cached_prompt_tokens, event.cached_prompt_tokens);
+  choice.degraded_tokens = std::max(choice.degraded_tokens, event.degraded_tokens);
   RecordTokens(choice, static_cast<int>(event.token_ids.size()));
 
   AddTokens(event, choice);
@@ -118,6 +119,7 @@ void GenerationCall::Finish(GenerationEvent& event, Choice& choice) {
   choice.finished = true;
   delta.routed_experts = std::move(event.routed_experts);
   delta.cached_prompt_tokens = choice.cached_prompt_tokens;
+  delta.degraded_tokens = choice.degraded_tokens;
   if (event.finished) {
     RecordPhases(event);
   } else {

@@ -43,6 +43,7 @@ struct ChoiceDelta {
   std::optional<FinishReason> finish_reason;  ///< In the choice's last delta.
   std::vector<std::int32_t> routed_experts;   ///< In the last delta, when asked for.
   int cached_prompt_tokens = 0;               ///< In the last delta.
+  int degraded_tokens = 0;                    ///< Likewise; as in GenerationEvent.
 };
 
 /// Tokens of a whole call. A prompt counts once however many choices continue it.
@@ -93,6 +94,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     bool finished = false;
     int prompt_tokens = 0;
     int cached_prompt_tokens = 0;
+    int degraded_tokens = 0;
     int completion_tokens = 0;
     int reasoning_tokens = 0;
     std::optional<absl::Duration> last_token_at = {};

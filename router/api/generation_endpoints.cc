@@ -38,15 +38,17 @@ AnswerContext MakeAnswerContext(const ApiContext& api, const GenerationFields& f
   context.include_usage = fields.include_usage.value_or(false);
   context.logprobs = fields.top_logprobs.has_value();
   context.return_token_ids = fields.return_token_ids;
+  context.degraded = api.options().degraded;
   context.moe_layers = api.options().moe_layers;
   context.experts_per_token = api.options().experts_per_token;
   return context;
 }
 
 /// Starts the generations and connects them with the client, both ways.
-void StartCall(ApiContext& api, const ApiExchange& exchange, std::shared_ptr<Strand> strand,
+void StartCall(ApiContext& api, ApiExchange exchange, std::shared_ptr<Strand> strand,
                const GenerationFields& fields, CallPlan plan,
                std::unique_ptr<AnswerFormat> format) {
+  exchange.degraded = api.options().degraded;
   auto responder = std::make_unique<HttpResponder>(
       exchange, std::move(format),
       HttpResponder::Options{fields.stream, fields.include_usage.value_or(false)});

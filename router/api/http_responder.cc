@@ -10,7 +10,10 @@ namespace moesaic::router {
 
 std::vector<http::Header> ApiExchange::Headers() const {
   const std::int64_t elapsed_ms = absl::ToInt64Milliseconds(clock->Monotonic() - arrived);
-  return {{"x-request-id", request_id}, {"openai-processing-ms", absl::StrCat(elapsed_ms)}};
+  std::vector<http::Header> headers = {{"x-request-id", request_id},
+                                       {"openai-processing-ms", absl::StrCat(elapsed_ms)}};
+  if (degraded) headers.push_back({kDegradedHeader, kDegradedMode});
+  return headers;
 }
 
 void ApiExchange::Respond(const Json& body) const {

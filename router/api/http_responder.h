@@ -12,14 +12,20 @@
 
 namespace moesaic::router {
 
+/// Says how answers are computed where experts are missing, when that is not to wait: HTTP header
+/// and gRPC metadata.
+inline constexpr char kDegradedHeader[] = "x-moesaic-degraded";
+inline constexpr char kDegradedMode[] = "renormalize";
+
 /// An HTTP exchange with what every answer to it says about the request. Plain value.
 struct ApiExchange {
   std::shared_ptr<http::Exchange> exchange;
   std::string request_id;
   absl::Duration arrived;  ///< Monotonic.
   const base::Clock* clock = nullptr;
+  bool degraded = false;  ///< What answers it may be computed without some experts.
 
-  /// x-request-id and openai-processing-ms.
+  /// x-request-id, openai-processing-ms, and kDegradedHeader where it applies.
   std::vector<http::Header> Headers() const;
   void Respond(const Json& body) const;
   void RespondError(const absl::Status& status) const;

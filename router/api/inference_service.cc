@@ -125,6 +125,7 @@ class GrpcObserver final : public CallObserver {
       response.set_prompt_tokens(prompt_tokens_);
       response.set_completion_tokens(completion_tokens_[delta.choice]);
       response.set_cached_tokens(delta.cached_prompt_tokens);
+      response.set_degraded_tokens(delta.degraded_tokens);
     }
     stream_->Send(std::move(response));
   }
@@ -151,6 +152,7 @@ class InferenceService final : public v1::Inference::CallbackService {
                    {"grpc/Generate", std::to_string(http::HttpStatusOf(status))})
               .Increment();
         });
+    if (api_.options().degraded) context->AddInitialMetadata(kDegradedHeader, kDegradedMode);
     const absl::Duration arrived = api_.parts().clock.Monotonic();
     const absl::Duration timeout = TimeoutOf(*context);
     const std::shared_ptr<Strand> strand = api_.front_end().NewStrand();

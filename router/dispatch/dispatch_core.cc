@@ -155,27 +155,36 @@ void ExpertDispatcher::Impl::SetPlacement(
   RetryWaiting(/*forget_refusals=*/true);
 }
 
-bool ExpertDispatcher::Impl::HasLiveHolder(base::LayerId layer, base::UnitId unit) const {
+bool ExpertDispatcher::Impl::AnyHolder(const placement::UnitKey& unit,
+                                       absl::FunctionRef<bool(const ShardLink&)> test) const {
   if (placement_ == nullptr) return false;
   // Not a lambda for any_of: clang would analyse it as if it ran without the lock.
-  for (const base::ShardId id : placement_->Holders(layer, unit)) {
+  for (const base::ShardId id : placement_->Holders(unit.layer, unit.unit)) {
     const auto found = links_.find(id);
-    if (found != links_.end() && found->second->connected()) return true;
+    if (found != links_.end() && test(*found->second)) return true;
   }
   if (!searched_) return false;
   for (const auto& [id, link] : links_) {
-    if (link->connected() && link->found.contains({layer, unit})) return true;
+    if (link->found.contains(unit) && test(*link)) return true;
   }
   return false;
 }
 
+bool ExpertDispatcher::Impl::HasLiveHolder(const placement::UnitKey& unit) const {
+  return AnyHolder(unit, [](const ShardLink& link) { return link.connected(); });
+}
+
 absl::Status ExpertDispatcher::Impl::Ready() const {
   base::MutexLock lock(mutex_);
+  return MaySkip() ? absl::OkStatus() : AllUnitsHeld();
+}
+
+absl::Status ExpertDispatcher::Impl::AllUnitsHeld() const {
   if (placement_ == nullptr) return absl::UnavailableError("no placement yet");
   const placement::ExpertTopology& topology = placement_->topology();
   for (const base::LayerId layer : topology.moe_layers) {
     for (std::uint32_t unit = 0; unit < topology.units_per_layer(); ++unit) {
-      if (!HasLiveHolder(layer, base::UnitId(unit))) {
+      if (!HasLiveHolder({layer, base::UnitId(unit)})) {
         return absl::UnavailableError(
             absl::StrCat("layer ", layer.value(), " unit ", unit, ": no connected shard holds it"));
       }

@@ -130,9 +130,14 @@ class ExpertDispatcher::Impl {
   void CopyResults(const InFlightDispatch& plan, const rpc::DispatchReply& reply,
                    const Accepted& accepted);
   void FailExpired(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  /// Whether a shard that can be reached holds the unit.
-  bool HasLiveHolder(base::LayerId layer, base::UnitId unit) const
+  /// Whether a shard of which `test` is true holds the unit.
+  bool AnyHolder(const placement::UnitKey& unit,
+                 absl::FunctionRef<bool(const ShardLink&)> test) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Whether a shard that can be reached holds the unit.
+  bool HasLiveHolder(const placement::UnitKey& unit) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// OK when that is so of every unit; else Unavailable naming one.
+  absl::Status AllUnitsHeld() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Makes OnTimer run at `due`, or before.
   void Arm(absl::Duration due) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ArmNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -157,6 +162,18 @@ class ExpertDispatcher::Impl {
   bool HasAlternative(const InFlightDispatch& plan, absl::Duration now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TrySpend() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Degraded mode (dispatch_core_degraded.cc).
+  /// Takes slots of lost units out of `slots` and gives up on them.
+  void SkipLost(Slots& slots, std::vector<Completion>& completions)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Whether the unit has been without a holder long enough to do without it.
+  bool IsLost(const placement::UnitKey& unit, absl::Duration now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Whether units may be left out now at all.
+  bool MaySkip() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Connections or the placement have changed: units may have a holder again.
+  void NoteHolders() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   /// Asks the shards what they hold when a slot has waited for a holder for a while.
   void SearchHolders(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -184,8 +201,12 @@ class ExpertDispatcher::Impl {
   /// While shards are kept at their flow limits no hedge is sent: it would add to the overload.
   absl::Duration throttled_until_ ABSL_GUARDED_BY(mutex_);
   Slots waiting_ ABSL_GUARDED_BY(mutex_);
-  absl::Duration retry_at_ ABSL_GUARDED_BY(mutex_);          // when `waiting_` is tried again
-  bool searched_ ABSL_GUARDED_BY(mutex_) = false;            // a link has `found` units
+  absl::Duration retry_at_ ABSL_GUARDED_BY(mutex_);  // when `waiting_` is tried again
+  bool searched_ ABSL_GUARDED_BY(mutex_) = false;    // a link has `found` units
+  /// Degraded mode: whether all units have had a holder at one time, and since when rows have found
+  /// none for a unit.
+  bool was_complete_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::flat_hash_map<placement::UnitKey, absl::Duration> lost_since_ ABSL_GUARDED_BY(mutex_);
   std::set<absl::Duration> timers_ ABSL_GUARDED_BY(mutex_);  // when OnTimer will run
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;        // of calls and dispatches
   DispatchStats stats_ ABSL_GUARDED_BY(mutex_);              // only its counters

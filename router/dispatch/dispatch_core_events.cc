@@ -241,7 +241,7 @@ void ExpertDispatcher::Impl::FailExpired(absl::Duration now) {
       }
       const std::string where =
           absl::StrCat("layer ", call.call().layer.value(), " unit ", call.unit_of(slot).value());
-      call.FailToken(token, HasLiveHolder(call.call().layer, call.unit_of(slot))
+      call.FailToken(token, HasLiveHolder({call.call().layer, call.unit_of(slot)})
                                 ? absl::DeadlineExceededError(
                                       absl::StrCat(where, ": not answered before the deadline"))
                                 : absl::UnavailableError(absl::StrCat(

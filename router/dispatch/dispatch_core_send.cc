@@ -82,10 +82,13 @@ void ExpertDispatcher::Impl::PlaceAndSend(Slots slots) {
   // Ends because a shard that could not be sent to is not asked again for the same slot.
   while (!slots.empty()) {
     std::vector<Plan> plans;
+    std::vector<Completion> completions;
     {
       base::MutexLock lock(mutex_);
+      SkipLost(slots, completions);
       plans = PlanDispatches(std::move(slots), Purpose::kOwn);
     }
+    RunCompletions(std::move(completions));
     slots.clear();
     Send(plans, slots);
   }
@@ -124,6 +127,7 @@ void ExpertDispatcher::Impl::RetryWaiting(bool forget_refusals) {
     slots = std::move(waiting_);
     waiting_.clear();
     if (forget_refusals) {
+      NoteHolders();
       for (const SlotRef& ref : slots) ref.call->ForgetAvoided(ref.slot);
     }
   }

@@ -48,6 +48,7 @@ struct DispatchStats {
   std::uint64_t late_rows = 0;             ///< Result rows that came when nobody waited any more.
   std::uint64_t invalid_replies = 0;       ///< Replies that named rows or units not asked for.
   std::uint64_t failed_rows = 0;           ///< Tokens given back as failures.
+  std::uint64_t skipped_units = 0;         ///< (row, unit) pairs left out for want of a replica.
   std::uint64_t waiting_units = 0;         ///< (row, unit) pairs now without a live replica.
   std::vector<ShardDispatchStats> shards;  ///< Ascending by id.
 };

@@ -78,6 +78,13 @@ void ExpertCallState::FailToken(std::int32_t token, absl::Status status) {
   outcome_.failures.push_back({token, std::move(status)});
 }
 
+void ExpertCallState::Skip(std::int32_t slot) {
+  MOESAIC_CHECK(IsOpen(slot));
+  slots_[slot].state = State::kSkipped;
+  --unfinished_;
+  outcome_.skipped_slots.push_back(slot);
+}
+
 bool ExpertCallState::Avoids(std::int32_t slot, base::ShardId shard) const {
   const auto found = avoid_.find(slot);
   return found != avoid_.end() &&
@@ -89,6 +96,7 @@ bool ExpertCallState::TakeCompletion(Done& done, ExpertOutcome& outcome) {
   completed_ = true;
   std::sort(outcome_.failures.begin(), outcome_.failures.end(),
             [](const auto& a, const auto& b) { return a.token < b.token; });
+  std::sort(outcome_.skipped_slots.begin(), outcome_.skipped_slots.end());
   done = std::move(done_);
   outcome = std::move(outcome_);
   return true;

@@ -57,6 +57,8 @@ class ExpertCallState {
   void Filled(std::int32_t slots) { unfinished_ -= slots; }
   /// Gives up on a token's open slots. The first status of a token counts.
   void FailToken(std::int32_t token, absl::Status status);
+  /// Gives up on one open slot: its token goes on without it.
+  void Skip(std::int32_t slot);
 
   /// Shards that refused the slot since it last waited: not to be asked again at once.
   void Avoid(std::int32_t slot, base::ShardId shard) { avoid_[slot].push_back(shard); }
@@ -71,7 +73,7 @@ class ExpertCallState {
   bool TakeCompletion(Done& done, ExpertOutcome& outcome);
 
  private:
-  enum class State : std::uint8_t { kOpen, kClaimed, kFailed };
+  enum class State : std::uint8_t { kOpen, kClaimed, kFailed, kSkipped };
   struct Slot {
     std::int32_t token = 0;
     base::UnitId unit;

@@ -23,7 +23,8 @@ namespace moesaic::router {
 
 /// Computes routed experts on the shards of a placement, over gRPC. Each row goes once to every
 /// shard it touches; replies fill (token, unit) slots, the first wins. What a shard lacks, refuses
-/// or loses goes to another replica, and waits for one until the row's deadline when there is none.
+/// or loses goes to another replica, and waits for one until the row's deadline when there is none,
+/// unless it is to be left out then (Options::skip_lost_after).
 /// Slot bits never depend on who answered. Thread-safe.
 class ExpertDispatcher final : public ExpertBackend {
  public:
@@ -38,6 +39,9 @@ class ExpertDispatcher final : public ExpertBackend {
     absl::Duration max_backoff = absl::Seconds(1);
     /// Of hedges and retries after a time-out.
     RetryBudget::Options budget = {};
+    /// A unit whose last live holder is lost is left out of the rows that need it (degraded mode),
+    /// once a row has waited for it so long; infinite = never, rows wait until their deadlines.
+    absl::Duration skip_lost_after = absl::InfiniteDuration();
     /// Seed of the random choice between replicas; 0 = another one each time.
     std::uint64_t seed = 0;
     const base::Clock* clock = &base::Clock::Real();

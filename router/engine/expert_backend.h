@@ -45,6 +45,9 @@ struct ExpertOutcome {
     absl::Status status;
   };
   std::vector<Failure> failures;
+  /// Slots that were left out because nobody could compute them, ascending; their content is
+  /// unspecified. Empty unless the backend was told that it may leave slots out.
+  std::vector<std::int32_t> skipped_slots;
 };
 
 /// Where routed experts are computed: over gRPC in the router, in-process in tests. Thread-safe.
@@ -54,8 +57,8 @@ class ExpertBackend {
   /// Starts the computation and returns. `done` runs exactly once, on a thread of the backend's
   /// choice, and must only post to a loop.
   virtual void Compute(const ExpertCall& call, absl::AnyInvocable<void(ExpertOutcome)> done) = 0;
-  /// Whether every unit of every MoE layer has a live holder now: OK, or Unavailable naming what is
-  /// missing.
+  /// Whether a call made now would be computed: OK, or Unavailable naming what is missing. Every
+  /// unit of every MoE layer must have a live holder, but where slots may be left out.
   virtual absl::Status Ready() const = 0;
   /// Experts per unit.
   virtual int unit_size() const = 0;

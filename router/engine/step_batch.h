@@ -58,6 +58,7 @@ struct SliceResult {
   TokenLogprob logprob;               ///< Of `token`, when asked for.
   std::vector<TokenLogprob> scores;   ///< One per target, when `score` was set.
   std::vector<std::int32_t> routing;  ///< [tokens, MoE layers, top-k] by descending weight.
+  std::int32_t degraded_tokens = 0;   ///< Of its tokens, how many lacked experts in some layer.
 };
 
 struct StepResult {

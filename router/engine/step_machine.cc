@@ -10,6 +10,7 @@
 #include "router/engine/attention_block.h"
 #include "router/engine/mlp_block.h"
 #include "router/engine/moe_block.h"
+#include "router/engine/renormalize.h"
 
 namespace moesaic::router {
 
@@ -173,6 +174,7 @@ void StepMachine::OnExpertsDone(Progress& progress, const ExpertOutcome& outcome
     if (status.ok()) status = failure.status;
   }
   Enter(progress, State::kDense);
+  if (!outcome.skipped_slots.empty()) RenormalizeRows(progress, outcome.skipped_slots);
   if (aborted_.ok()) {
     absl::Status launched = LaunchCombine(env_.context, LayerOf(progress).mlp.has_value(),
                                           progress.rows, progress.slot_offsets, env_.stream);
@@ -182,6 +184,23 @@ void StepMachine::OnExpertsDone(Progress& progress, const ExpertOutcome& outcome
   ++progress.layer;
   ++progress.moe_index;
   Advance(progress);
+}
+
+void StepMachine::RenormalizeRows(Progress& progress,
+                                  const std::vector<std::int32_t>& skipped_slots) {
+  progress.degraded.resize(progress.rows.rows);
+  for (const std::int32_t slot : skipped_slots) {
+    const std::int32_t row = TokenOfSlot(progress.slot_offsets, slot);
+    if (progress.degraded[row]) continue;
+    progress.degraded[row] = true;
+    ++result_.slices[progress.rows.row_slice[row]].degraded_tokens;
+  }
+  // The call as it was made: its memory stays until the next layer's gate.
+  env_.stream.Enqueue([call = MakeExpertCall(env_.context, base::LayerId(progress.layer),
+                                             progress.rows, progress.slot_offsets),
+                       unit_size = env_.unit_size, skipped_slots](base::ComputePool&) {
+    RenormalizeSkipped(call, unit_size, skipped_slots);
+  });
 }
 
 void StepMachine::Observe(const Progress& progress) {

@@ -62,6 +62,7 @@ class StepMachine {
     std::size_t layer = 0;
     std::int32_t moe_index = 0;  ///< MoE layers before `layer`.
     std::vector<std::int32_t> slot_offsets;
+    std::vector<bool> degraded;  ///< [rows], lacked experts in some layer; empty while none did.
   };
 
   /// Enters `next`, which must follow the present state.
@@ -76,6 +77,8 @@ class StepMachine {
   void RecordRouting(const Progress& progress);
   void SkipFailedRows(const Progress& progress);
   void OnExpertsDone(Progress& progress, const ExpertOutcome& outcome);
+  /// Launches what makes up for slots that were left out, and counts their rows.
+  void RenormalizeRows(Progress& progress, const std::vector<std::int32_t>& skipped_slots);
   absl::Status LaunchShared(const Progress& progress);
   void FinishMicroBatch(Progress& progress);
   void LaunchHead();

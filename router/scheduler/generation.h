@@ -76,6 +76,9 @@ struct GenerationEvent {
   /// pass), MoE layers, top-k], experts by descending gate weight.
   std::vector<std::int32_t> routed_experts;
   int cached_prompt_tokens = 0;
+  /// Positions computed so far without some of their experts (degraded mode), of the prompt and
+  /// generated; computed twice, they count twice. 0 = nothing was missing from what was reported.
+  int degraded_tokens = 0;
   /// Seconds by phase, in the last event.
   absl::Duration queue_time;
   absl::Duration prefill_time;

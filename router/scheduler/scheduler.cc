@@ -259,6 +259,7 @@ void Scheduler::FinishStep(StepResult result) {
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
     sequence.in_step = false;
+    counters_.degraded_tokens += result.slices[i].degraded_tokens;
     if (sequence.cancelled) {
       Retire(sequence);
     } else if (sequence.Absorb(step[i].tokens, std::move(result.slices[i]), now)) {

@@ -60,7 +60,8 @@ class Scheduler final : public Generator {
     std::int32_t kv_blocks_in_use = 0;
     std::uint64_t preemptions = 0;
     std::uint64_t steps = 0;
-    std::uint64_t step_tokens = 0;  ///< Positions computed, repeated ones counted.
+    std::uint64_t step_tokens = 0;      ///< Positions computed, repeated ones counted.
+    std::uint64_t degraded_tokens = 0;  ///< Those among them that lacked some of their experts.
   };
   Stats stats() const;
   std::int32_t kv_blocks() const { return options_.kv_blocks; }

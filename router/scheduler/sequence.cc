@@ -127,6 +127,7 @@ bool Sequence::Absorb(std::int32_t tokens, SliceResult result, absl::Duration no
     Fail(std::move(result.status), now);
     return true;
   }
+  degraded_tokens_ += result.degraded_tokens;
   prompt_scored_ += static_cast<std::int32_t>(result.scores.size());
   std::move(result.scores.begin(), result.scores.end(), std::back_inserter(prompt_logprobs_));
   if (request_.return_routed_experts) KeepRouting(tokens, result.routing);
@@ -135,6 +136,7 @@ bool Sequence::Absorb(std::int32_t tokens, SliceResult result, absl::Duration no
 
   GenerationEvent& event = unreported_.emplace();
   event.prompt_logprobs = std::exchange(prompt_logprobs_, {});
+  event.degraded_tokens = degraded_tokens_;
   if (WantsToken()) {
     Take(result, now, event);
   } else {

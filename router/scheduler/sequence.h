@@ -81,6 +81,7 @@ class Sequence {
   std::vector<TokenLogprob> prompt_logprobs_;
   std::int32_t prompt_scored_ = 0;     // entries of prompt_logprobs_ made so far, reported or not
   std::vector<std::int32_t> routing_;  // [positions computed, routing_width]
+  int degraded_tokens_ = 0;
   const absl::Duration submitted_;
   absl::Duration started_ = absl::InfiniteDuration();
   absl::Duration first_token_ = absl::InfiniteDuration();

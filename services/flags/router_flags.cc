@@ -34,6 +34,15 @@ void RouterFlags::Declare(FlagTable& table) {
            "Divide chat answers at <think> and </think> into reasoning_content and content: think, "
            "none, or auto, which does if the checkpoint knows <think>")
       ->check(CLI::IsMember({"auto", "think", "none"}));
+  table
+      .Add("degraded", degraded,
+           "What to do where no live shard holds an expert: none = wait for one; renormalize = go "
+           "on with the token's other experts, and say so in the answer")
+      ->check(CLI::IsMember({"none", "renormalize"}));
+  table
+      .Add("degraded-after-ms", degraded_after_ms,
+           "With --degraded renormalize, how long rows wait for a lost expert first")
+      ->check(CLI::Range(0, 86'400'000));
   table.AddSwitch("enable-return-routed-experts", options.enable_return_routed_experts,
                   "Let clients ask which experts each token was routed to");
   table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
@@ -54,6 +63,7 @@ absl::StatusOr<router::RouterOptions> RouterFlags::Resolve() const {
   router::RouterOptions result = options;
   MOESAIC_RETURN_IF_ERROR(model.ApplyTo(result));
   result.request_timeout = absl::Seconds(request_timeout_s);
+  if (degraded == "renormalize") result.degraded_after = absl::Milliseconds(degraded_after_ms);
   MOESAIC_ASSIGN_OR_RETURN(result.reasoning, router::ParseReasoningMode(reasoning_parser));
   return result;
 }

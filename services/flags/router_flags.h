@@ -14,6 +14,8 @@ struct RouterFlags {
   router::RouterOptions options;
   double request_timeout_s = 600;
   std::string reasoning_parser = "auto";
+  std::string degraded = "none";
+  int degraded_after_ms = 1000;  ///< Longer than a connection takes to be made again.
 
   /// Those an operator sets; `moesaic up` passes them on.
   void Declare(FlagTable& table);

@@ -1,5 +1,7 @@
 #include "tests/testing/local_expert_backend.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -73,6 +75,18 @@ std::unique_ptr<LocalExpertBackend::Job> LocalExpertBackend::MakeJob(
   return job;
 }
 
+std::vector<std::int32_t> LocalExpertBackend::SkippedSlots(const router::ExpertCall& call) const {
+  std::vector<std::int32_t> skipped;
+  if (!skip_) return skipped;
+  for (std::int32_t token = 0; token + 1 < static_cast<std::int32_t>(call.slot_offsets.size());
+       ++token) {
+    for (std::int32_t s = call.slot_offsets[token]; s < call.slot_offsets[token + 1]; ++s) {
+      if (skip_(call, token, s)) skipped.push_back(s);
+    }
+  }
+  return skipped;
+}
+
 void LocalExpertBackend::RoundToWire(const router::ExpertCall& call) const {
   if (wire_dtype_ == base::DType::kF32) return;
   float* slots = call.slots.As<float>();
@@ -93,6 +107,11 @@ void LocalExpertBackend::Compute(const router::ExpertCall& call,
   MOESAIC_CHECK(launched.ok());
   stream_.OnComplete([this, call, job = std::move(job), done = std::move(done)]() mutable {
     RoundToWire(call);
+    job->outcome.skipped_slots = SkippedSlots(call);
+    for (const std::int32_t slot : job->outcome.skipped_slots) {
+      std::fill_n(call.slots.As<float>() + std::int64_t{slot} * call.hidden_size, call.hidden_size,
+                  std::numeric_limits<float>::quiet_NaN());
+    }
     done(std::move(job->outcome));
   });
 }

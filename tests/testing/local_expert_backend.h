@@ -24,6 +24,10 @@ class LocalExpertBackend final : public router::ExpertBackend {
   /// Decides whether a token (row number) of a call fails, and with what.
   using Fault = std::function<absl::Status(const router::ExpertCall&, std::int32_t token)>;
 
+  /// Decides whether a slot of a token is left out; it then holds NaN.
+  using Skip =
+      std::function<bool(const router::ExpertCall&, std::int32_t token, std::int32_t slot)>;
+
   static absl::StatusOr<std::unique_ptr<LocalExpertBackend>> Create(
       const model::Checkpoint& checkpoint, base::DType compute_dtype, base::DType wire_dtype,
       int unit_size, base::ComputePool& pool);
@@ -35,6 +39,7 @@ class LocalExpertBackend final : public router::ExpertBackend {
 
   /// Set before the first call.
   void set_fault(Fault fault) { fault_ = std::move(fault); }
+  void set_skip(Skip skip) { skip_ = std::move(skip); }
 
  private:
   struct Expert {
@@ -47,11 +52,14 @@ class LocalExpertBackend final : public router::ExpertBackend {
       : wire_dtype_(wire_dtype), unit_size_(unit_size), stream_(pool) {}
   std::unique_ptr<Job> MakeJob(const router::ExpertCall& call) const;
   void RoundToWire(const router::ExpertCall& call) const;
+  /// Lists the slots that are left out.
+  std::vector<std::int32_t> SkippedSlots(const router::ExpertCall& call) const;
 
   const base::DType wire_dtype_;
   const int unit_size_;
   std::vector<std::vector<Expert>> layers_;  // by layer; empty where it is dense
   Fault fault_;
+  Skip skip_;
   base::Mutex mutex_;  // one enqueuer at a time
   base::CpuStream stream_;
 };

@@ -28,6 +28,7 @@ RouterHarness::RouterHarness(const std::string& checkpoint, HarnessOptions optio
   EXPECT_TRUE(backend.ok()) << backend.status();
   backend_ = *std::move(backend);
   backend_->set_fault(std::move(options.fault));
+  backend_->set_skip(std::move(options.skip));
   RouterCoreOptions core;
   core.compute_dtype = options.compute_dtype;
   core.kv_cache_bytes = KvBytesPerToken(config(), options.compute_dtype) *

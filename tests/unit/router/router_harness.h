@@ -35,6 +35,7 @@ struct HarnessOptions {
   int kv_tokens = 8192;  ///< Capacity of the KV cache.
   int max_queue = 256;
   testing::LocalExpertBackend::Fault fault = {};
+  testing::LocalExpertBackend::Skip skip = {};
   LayerObserver observer = {};
 };
 

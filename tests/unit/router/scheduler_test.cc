@@ -61,13 +61,14 @@ class FakeRunner final : public StepRunner {
     return std::exchange(slices_, {});
   }
 
-  /// Ends the step in flight; slice `failed` with an error.
-  void Finish(std::int32_t token = 7, int failed = -1) {
+  /// Ends the step in flight; slice `failed` with an error, all with `degraded` tokens each.
+  void Finish(std::int32_t token = 7, int failed = -1, std::int32_t degraded = 0) {
     base::MutexLock lock(mutex_);
     StepResult result;
     for (std::size_t i = 0; i < batch_.slices.size(); ++i) {
       SliceResult slice;
       slice.token = token;
+      slice.degraded_tokens = degraded;
       if (static_cast<int>(i) == failed) slice.status = absl::UnavailableError("lost");
       if (batch_.slices[i].score) slice.scores.resize(batch_.slices[i].score->targets.size());
       result.slices.push_back(std::move(slice));
@@ -173,6 +174,22 @@ TEST_F(SchedulerTest, PrefillsInChunksThenDecodesUntilTheLimit) {
   EXPECT_EQ(last.finish_reason, FinishReason::kLength);
   EXPECT_TRUE(scheduler_->Idle());
   EXPECT_EQ(scheduler_->stats().kv_blocks_in_use, 0);
+}
+
+TEST_F(SchedulerTest, EveryEventSaysHowManyTokensWereDegradedSoFar) {
+  Create(Options());
+  Events events;
+  ASSERT_TRUE(scheduler_->Submit(Request(10, 3), events.Sink()).ok());
+  runner_.Started();
+  runner_.Finish(7, -1, 5);  // in the prompt, of which nothing is reported yet
+  for (const std::int32_t degraded : {0, 1, 0}) {
+    runner_.Started();
+    runner_.Finish(11, -1, degraded);
+  }
+  EXPECT_EQ(events.WaitFor(0).degraded_tokens, 5);
+  EXPECT_EQ(events.WaitFor(1).degraded_tokens, 6);
+  EXPECT_EQ(events.WaitFor(2).degraded_tokens, 6);
+  EXPECT_EQ(scheduler_->stats().degraded_tokens, 6u);
 }
 
 TEST_F(SchedulerTest, EndsAtAnEosToken) {

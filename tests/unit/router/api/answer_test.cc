@@ -1,3 +1,4 @@
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,6 +97,24 @@ TEST_F(AnswerTest, ChatChunksSayNothingWhileTextIsHeldBack) {
   ChoiceDelta held = Delta("x");
   held.text = "";
   EXPECT_THAT(answer.Chunks(held), SizeIs(0));
+}
+
+TEST_F(AnswerTest, FinishedChoicesSayHowManyTokensWereDegraded) {
+  context_.degraded = true;
+  ChoiceDelta last = Last();
+  last.degraded_tokens = 3;
+  ChatAnswer chat(context_), chat_chunks(context_);
+  CompletionAnswer completion(context_, {}), completion_chunks(context_, {});
+  for (AnswerFormat* answer : std::initializer_list<AnswerFormat*>{&chat, &completion}) {
+    answer->Collect(Delta("h"));
+    answer->Collect(last);
+    EXPECT_EQ(answer->Whole({})["choices"][0]["degraded_tokens"], 3);
+  }
+  for (AnswerFormat* answer :
+       std::initializer_list<AnswerFormat*>{&chat_chunks, &completion_chunks}) {
+    EXPECT_FALSE(answer->Chunks(Delta("h")).back()["choices"][0].contains("degraded_tokens"));
+    EXPECT_EQ(answer->Chunks(last).back()["choices"][0]["degraded_tokens"], 3);
+  }
 }
 
 TEST_F(AnswerTest, UsageChunkHasNoChoices) {

@@ -395,6 +395,28 @@ TEST_F(ApiServerTest, NoChatTemplateIsAClearError) {
               HasSubstr("no chat template"));
 }
 
+TEST_F(ApiServerTest, InDegradedModeEveryAnswerIsMarked) {
+  const std::string body = R"({"prompt":"a"})";
+  const std::string streamed = R"({"prompt":"a","stream":true})";
+  const auto header_of_stream = [&] {
+    const auto response =
+        client_->PostStreaming("/v1/completions", streamed, [](std::string_view) { return true; });
+    return response.ok() ? HeaderOf(*response, "x-moesaic-degraded") : "no answer";
+  };
+  const http::Response plain = Post("/v1/completions", body);
+  EXPECT_EQ(HeaderOf(plain, "x-moesaic-degraded"), "");
+  EXPECT_THAT(plain.body, testing::Not(HasSubstr("degraded")));
+  EXPECT_EQ(header_of_stream(), "");
+
+  options_.degraded = true;
+  Build();
+  const http::Response marked = Post("/v1/completions", body);
+  EXPECT_EQ(HeaderOf(marked, "x-moesaic-degraded"), "renormalize");
+  EXPECT_EQ(Json::parse(marked.body)["choices"][0]["degraded_tokens"], 0);
+  EXPECT_EQ(header_of_stream(), "renormalize");
+  EXPECT_EQ(HeaderOf(Get("/v1/models"), "x-moesaic-degraded"), "") << "generates nothing";
+}
+
 TEST_F(ApiServerTest, ShutdownCancelsWhatIsStillRunning) {
   generator_.SetScript(nullptr);
   std::thread client([&] { (void)client_->Post("/v1/completions", R"({"prompt":"a"})"); });

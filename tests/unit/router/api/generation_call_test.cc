@@ -105,6 +105,25 @@ TEST_F(GenerationCallTest, StopTextEndsTheChoiceAndCancelsIt) {
   EXPECT_THAT(generator_.cancelled(), ElementsAre(0));
 }
 
+TEST_F(GenerationCallTest, TheLastDeltaSaysHowManyTokensWereDegraded) {
+  Start(2, {"cd"});
+  ASSERT_TRUE(generator_.AwaitSubmitted(2));
+  GenerationEvent event = Tokens("ab");
+  event.degraded_tokens = 3;
+  generator_.Emit(0, event);
+  event = Finished();
+  event.degraded_tokens = 4;
+  generator_.Emit(0, event);
+  event = Tokens("cd");  // ends by a stop text
+  event.degraded_tokens = 7;
+  generator_.Emit(1, event);
+  front_end_.Stop();
+  ASSERT_EQ(record_.deltas.size(), 3u);
+  EXPECT_EQ(record_.deltas[0].degraded_tokens, 0);
+  EXPECT_EQ(record_.deltas[1].degraded_tokens, 4);
+  EXPECT_EQ(record_.deltas[2].degraded_tokens, 7);
+}
+
 TEST_F(GenerationCallTest, TokensWaitUntilTheirPartIsKnown) {
   Start(1, {}, AnswerPart::kUndecided);
   ASSERT_TRUE(generator_.AwaitSubmitted(1));

@@ -24,8 +24,10 @@ using testing::HasSubstr;
 
 class InferenceServiceTest : public testing::Test {
  protected:
-  void SetUp() override {
-    ApiOptions options;
+  void SetUp() override { Serve({}); }
+
+  void Serve(ApiOptions options) {
+    Stop();
     options.model_id = "tiny";
     api_ = std::make_unique<ApiContext>(options, ApiParts{.generator = generator_,
                                                           .tokenizer = *tokenizer_,
@@ -44,14 +46,17 @@ class InferenceServiceTest : public testing::Test {
     stub_ = v1::Inference::NewStub(*channel);
   }
 
-  void TearDown() override {
+  void TearDown() override { Stop(); }
+
+  void Stop() {
     server_ = nullptr;
-    api_->front_end().Stop();
+    if (api_ != nullptr) api_->front_end().Stop();
   }
 
   struct Outcome {
     std::vector<v1::GenerateResponse> responses;
     grpc::Status status;
+    bool degraded = false;  // by its metadata
 
     std::string Text() const {
       std::string text;
@@ -67,6 +72,7 @@ class InferenceServiceTest : public testing::Test {
     v1::GenerateResponse response;
     while (reader->Read(&response)) outcome.responses.push_back(response);
     outcome.status = reader->Finish();
+    outcome.degraded = context.GetServerInitialMetadata().contains("x-moesaic-degraded");
     return outcome;
   }
 
@@ -119,6 +125,25 @@ TEST_F(InferenceServiceTest, PassesResumeAndLogprobs) {
   EXPECT_EQ(outcome.responses[0].logprobs(0).top(0).token_id(), static_cast<unsigned>('y'));
   EXPECT_EQ(outcome.responses[0].prompt_logprobs(0).logprob(), -2.0f);
   EXPECT_EQ(outcome.responses[0].finish_reason(), v1::FINISH_REASON_LENGTH);
+}
+
+TEST_F(InferenceServiceTest, SaysWhatWasDegraded) {
+  generator_.SetScript([](const GenerationRequest&, Generator::Sink& sink) {
+    GenerationEvent event = Finished();
+    event.degraded_tokens = 5;
+    sink(std::move(event));
+    return absl::OkStatus();
+  });
+  v1::GenerateRequest request;
+  request.set_text("a");
+  EXPECT_FALSE(Generate(request).degraded);
+  ApiOptions options;
+  options.degraded = true;
+  Serve(std::move(options));
+  const Outcome outcome = Generate(request);
+  EXPECT_TRUE(outcome.degraded);
+  ASSERT_EQ(outcome.responses.size(), 1u);
+  EXPECT_EQ(outcome.responses[0].degraded_tokens(), 5u);
 }
 
 TEST_F(InferenceServiceTest, BadFieldsAreInvalidArgument) {

@@ -41,6 +41,21 @@ TEST_F(ExpertCallStateTest, SlotsAreTheDistinctUnitsOfEachToken) {
   EXPECT_EQ(state.FindSlot(1, base::UnitId(2)), -1);
 }
 
+TEST_F(ExpertCallStateTest, ASkippedSlotIsSettledWithoutFailingItsToken) {
+  ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
+  ExpertCallState::Done done;
+  ExpertOutcome outcome;
+  state.Skip(2);
+  state.Skip(0);
+  EXPECT_FALSE(state.IsOpen(0));
+  EXPECT_FALSE(state.TakeCompletion(done, outcome));
+  state.Claim(1);
+  state.Filled(1);
+  ASSERT_TRUE(state.TakeCompletion(done, outcome));
+  EXPECT_THAT(outcome.failures, ElementsAre());
+  EXPECT_THAT(outcome.skipped_slots, ElementsAre(0, 2));
+}
+
 TEST_F(ExpertCallStateTest, CompletesOnceWhenSettledAndUnused) {
   ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
   ExpertCallState::Done done;

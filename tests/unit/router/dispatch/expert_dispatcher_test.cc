@@ -1,165 +1,18 @@
 #include "router/dispatch/expert_dispatcher.h"
 
-#include <algorithm>
 #include <functional>
-#include <future>
 #include <memory>
-#include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/router/dispatch/fake_shard.h"
+#include "tests/unit/router/dispatch/dispatcher_fixture.h"
 
 namespace moesaic::router {
 namespace {
 
 using ::testing::HasSubstr;
-
-/// Waits for something that another thread will bring about.
-bool Eventually(const std::function<bool()>& condition) {
-  const absl::Time until = absl::Now() + absl::Seconds(20);
-  while (!condition()) {
-    if (absl::Now() > until) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-/// Where units live: unit u of layer 0 on holders[u].
-std::shared_ptr<const placement::PlacementMap> Placement(
-    std::uint64_t version, int hidden_size, const std::vector<const FakeShard*>& shards,
-    const std::vector<std::vector<std::uint32_t>>& holders) {
-  placement::PlacementMap::Parts parts;
-  parts.epoch = {1, version};
-  parts.model = FakeHello("", hidden_size).model;
-  parts.topology.moe_layers = {base::LayerId(0)};
-  parts.topology.experts_per_layer = kFakeExperts;
-  parts.topology.unit_size = kFakeUnitSize;
-  parts.topology.unit_bytes = 1;
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    placement::ShardInfo info;
-    info.id = base::ShardId(static_cast<std::uint32_t>(i));
-    info.name = shards[i]->name();
-    info.address = shards[i]->address();
-    info.incarnation = 1;
-    parts.shards.push_back(std::move(info));
-  }
-  for (const auto& ids : holders) {
-    auto& list = parts.holders.emplace_back();
-    for (const std::uint32_t id : ids) list.emplace_back(id);
-  }
-  auto map = placement::PlacementMap::Build(std::move(parts));
-  EXPECT_TRUE(map.ok()) << map.status();
-  return *map;
-}
-
-const std::vector<std::vector<std::uint32_t>> kAllOnFirst = {{0}, {0}, {0}, {0}};
-const std::vector<std::vector<std::uint32_t>> kSplit = {{0}, {1}, {0}, {1}};
-const std::vector<std::vector<std::uint32_t>> kBoth = {{0, 1}, {0, 1}, {0, 1}, {0, 1}};
-const std::vector<std::vector<std::uint32_t>> kNobody = {{}, {}, {}, {}};
-
-/// An ExpertCall with random rows and top-2 routing, its memory, and its outcome.
-class TestCall {
- public:
-  TestCall(int tokens, int hidden_size, unsigned seed = 1,
-           absl::Duration deadline = absl::InfiniteDuration())
-      : rows_(tokens * hidden_size), deadlines_(tokens, deadline), prefill_(new bool[tokens]) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    for (float& x : rows_) x = normal(random);
-    offsets_.push_back(0);
-    for (int t = 0; t < tokens; ++t) {
-      const int first = static_cast<int>(random() % kFakeExperts);
-      const int second =
-          (first + 1 + static_cast<int>(random() % (kFakeExperts - 1))) % kFakeExperts;
-      experts_.insert(experts_.end(), {std::min(first, second), std::max(first, second)});
-      weights_.insert(weights_.end(), {0.25f + static_cast<float>(t % 3), 0.75f});
-      const bool same_unit = first / kFakeUnitSize == second / kFakeUnitSize;
-      offsets_.push_back(offsets_.back() + (same_unit ? 1 : 2));
-      prefill_[t] = t % 2 == 1;
-    }
-    slots_.assign(offsets_.back() * hidden_size, -1.0f);
-    call_.layer = base::LayerId(0);
-    call_.top_k = 2;
-    call_.hidden_size = hidden_size;
-    call_.rows = base::TensorView::Host(rows_.data(), {tokens, hidden_size});
-    call_.expert_ids = experts_;
-    call_.weights = weights_;
-    call_.is_prefill = absl::MakeConstSpan(prefill_.get(), tokens);
-    call_.deadlines = deadlines_;
-    call_.slot_offsets = offsets_;
-    call_.slots = base::TensorView::Host(slots_.data(), {offsets_.back(), hidden_size});
-  }
-
-  void Start(ExpertDispatcher& dispatcher) {
-    dispatcher.Compute(call_,
-                       [this](ExpertOutcome outcome) { outcome_.set_value(std::move(outcome)); });
-  }
-  ExpertOutcome Wait() {
-    auto future = outcome_.get_future();
-    EXPECT_EQ(future.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-    return future.get();
-  }
-  std::vector<float> Run(ExpertDispatcher& dispatcher) {
-    Start(dispatcher);
-    const ExpertOutcome outcome = Wait();
-    EXPECT_TRUE(outcome.failures.empty()) << outcome.failures[0].status;
-    return slots_;
-  }
-  /// What shards compute over an f32 wire, bit for bit.
-  std::vector<float> Expected() const {
-    std::vector<float> expected(slots_.size(), 0.0f);
-    for (std::size_t t = 0; t + 1 < offsets_.size(); ++t) {
-      int slot = offsets_[t] - 1;
-      int unit = -1;
-      for (int k = 0; k < 2; ++k) {
-        const int expert = experts_[2 * t + k];
-        if (expert / kFakeUnitSize != unit) ++slot;
-        unit = expert / kFakeUnitSize;
-        for (int c = 0; c < call_.hidden_size; ++c) {
-          expected[slot * call_.hidden_size + c] +=
-              weights_[2 * t + k] *
-              (static_cast<float>(expert + 1) * rows_[t * call_.hidden_size + c]);
-        }
-      }
-    }
-    return expected;
-  }
-  int slots() const { return offsets_.back(); }
-
- private:
-  std::vector<float> rows_;
-  std::vector<std::int32_t> experts_;
-  std::vector<float> weights_;
-  std::vector<std::int32_t> offsets_;
-  std::vector<absl::Duration> deadlines_;
-  std::unique_ptr<bool[]> prefill_;
-  std::vector<float> slots_;
-  ExpertCall call_;
-  std::promise<ExpertOutcome> outcome_;
-};
-
-/// Without a budget nothing is hedged: what happens then does not depend on how long answers take.
-constexpr RetryBudget::Options kNoHedges = {.capacity = 0};
-
-std::unique_ptr<ExpertDispatcher> MakeDispatcher(int hidden_size = 8,
-                                                 rpc::WireDtype wire_dtype = rpc::WireDtype::kF32,
-                                                 RetryBudget::Options budget = kNoHedges) {
-  auto dispatcher = ExpertDispatcher::Create({.hello = FakeHello("router-0", hidden_size),
-                                              .wire_dtype = wire_dtype,
-                                              .initial_backoff = absl::Milliseconds(5),
-                                              .max_backoff = absl::Milliseconds(20),
-                                              .budget = budget});
-  EXPECT_TRUE(dispatcher.ok()) << dispatcher.status();
-  return *std::move(dispatcher);
-}
-
-absl::Duration In(absl::Duration delay) { return base::Clock::Real().Monotonic() + delay; }
 
 TEST(ExpertDispatcherTest, AllSlotsAreFilledFromTwoShards) {
   FakeShard a({.name = "a", .units = {0, 2}}), b({.name = "b", .units = {1, 3}});
@@ -419,16 +272,6 @@ TEST(ExpertDispatcherTest, ManyCallsAtOnce) {
     calls.back()->Start(*dispatcher);
   }
   for (const auto& call : calls) EXPECT_TRUE(call->Wait().failures.empty());
-}
-
-/// Both streams to every shard are up.
-bool AllConnected(const ExpertDispatcher& dispatcher) {
-  return Eventually([&] {
-    const auto shards = dispatcher.Stats().shards;
-    return !shards.empty() && std::all_of(shards.begin(), shards.end(), [](const auto& shard) {
-      return shard.decode_connected && shard.prefill_connected;
-    });
-  });
 }
 
 TEST(ExpertDispatcherTest, ALateDispatchIsHedgedAndTheFirstReplyCounts) {

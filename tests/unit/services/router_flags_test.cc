@@ -1,0 +1,43 @@
+#include "services/flags/router_flags.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace moesaic::services {
+namespace {
+
+/// The options of a command line that is right but for what is appended to it.
+router::RouterOptions Parse(const std::string& arguments) {
+  CLI::App app;
+  FlagTable table(app);
+  RouterFlags flags;
+  flags.Declare(table);
+  app.parse("--model=/m " + arguments);
+  auto options = flags.Resolve();
+  EXPECT_TRUE(options.ok()) << options.status();
+  return options.ok() ? *options : router::RouterOptions();
+}
+
+TEST(RouterFlagsTest, DegradedModeIsOffUnlessAskedFor) {
+  EXPECT_EQ(Parse("").degraded_after, absl::InfiniteDuration());
+  EXPECT_EQ(Parse("--degraded=none --degraded-after-ms=5").degraded_after,
+            absl::InfiniteDuration());
+  EXPECT_EQ(Parse("--degraded=renormalize").degraded_after, absl::Seconds(1));
+  EXPECT_EQ(Parse("--degraded=renormalize --degraded-after-ms=250").degraded_after,
+            absl::Milliseconds(250));
+}
+
+TEST(RouterFlagsTest, ValuesOutOfRangeAreErrors) {
+  for (const char* line : {"--degraded=drop", "--degraded-after-ms=-1", "--reasoning-parser=maybe",
+                           "--max-queue=-1"}) {
+    CLI::App app;
+    FlagTable table(app);
+    RouterFlags flags;
+    flags.Declare(table);
+    EXPECT_THROW(app.parse(line), CLI::ParseError) << line;
+  }
+}
+
+}  // namespace
+}  // namespace moesaic::services
