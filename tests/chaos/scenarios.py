@@ -88,21 +88,22 @@ def scale(trial):
     rounds, few = [], list(cluster.shards)
     with trial.load():
         for number in range(options.rounds):
-            added, first_row_s = grow(trial, few)
+            added, growth = grow(trial, few)
             rate = TokenRate(cluster.url)
             time.sleep(options.hold)
             many_per_s = rate.per_s()
             drain_s = shrink(trial, added, few)
             rate = TokenRate(cluster.url)
             time.sleep(options.hold)
-            rounds.append({"first_row_s": first_row_s, "drain_s": drain_s,
+            rounds.append({**growth, "drain_s": drain_s,
                            "tokens_per_s_many": many_per_s, "tokens_per_s_few": rate.per_s()})
             trial.log(f"round {number + 1}: {rounds[-1]}")
     return {"shards": [len(few), len(cluster.shards)], "rounds": rounds}
 
 
 def grow(trial, few):
-    """Starts the shards beyond `few`; returns them and the seconds each took to its first row."""
+    """Starts the shards beyond `few`; returns them and the seconds from there until all of them are
+    reachable, until each has computed a row, and until all hold their units."""
     cluster = trial.cluster
     if len(cluster.shards) == len(few):
         begun = time.monotonic()
@@ -111,9 +112,12 @@ def grow(trial, few):
         begun, added = time.monotonic(), [shard.start() for shard in cluster.shards[len(few):]]
     for shard in added:
         cluster.await_shard(shard)
+    reachable_s = time.monotonic() - begun
     first_row_s = await_first_rows(added, begun)
     await_settled(cluster, few + added, "more shards hold their units")
-    return added, first_row_s
+    settled_s = time.monotonic() - begun
+    return added, {"reachable_s": round(reachable_s, 3), "first_row_s": first_row_s,
+                   "settled_s": round(settled_s, 3)}
 
 
 def await_first_rows(shards, begun):

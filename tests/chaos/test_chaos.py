@@ -61,3 +61,8 @@ def test_every_process_but_the_router_restarts():
 def test_routers_restart_behind_a_load_balancer():
     report = check("--scenario=router-restart", "--rounds=1")
     assert report["found"]["restarts"] == 2
+
+
+def test_shards_come_and_go():
+    report = check("--scenario=scale", "--rounds=1", "--scale-to=3", "--hold=1")
+    assert len(report["found"]["rounds"]) == 1
