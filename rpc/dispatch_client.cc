@@ -8,8 +8,10 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -280,11 +282,18 @@ void DispatchClient::Impl::SessionConnected(const PeerHello& shard) {
 void DispatchClient::Impl::SessionEnded(const absl::Status& status) {
   connected_.store(false);
   bool stopping = false;
+  bool repeated = false;
   {
     base::MutexLock lock(mutex_);
     session_ = nullptr;
+    repeated = last_error_ == status;
     last_error_ = status;
     stopping = stopping_;
+  }
+  // Trying again does not mend a peer of another protocol or model: somebody has to be told, once.
+  if (absl::IsFailedPrecondition(status) && !repeated) {
+    base::LogWarning("no ", base::ToAbsl(LaneName(options_.lane)), " stream to ", options_.address,
+                     ": ", status.ToString());
   }
   if (!stopping) handler_.OnBroken(status);
   absl::Duration delay;

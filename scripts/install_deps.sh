@@ -12,7 +12,7 @@ build_packages=(
   libabsl-dev libboost1.81-dev libssl-dev prometheus-cpp-dev libhwy-dev
   libpcre2-dev libutf8proc-dev nlohmann-json3-dev libcli11-dev libjemalloc-dev
   libgtest-dev libgmock-dev libbenchmark-dev curl python3)
-test_packages=(python3-venv clang clang-format clang-tidy)
+test_packages=(python3-venv clang clang-format clang-tidy iproute2 iptables libfuse3-3)
 
 install_packages() {
   local missing=()

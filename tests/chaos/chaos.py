@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks a cluster at random while clients stream, and proves that none of them notices: no request
+"""Breaks and changes a cluster while clients stream, and proves that none of them notices: no request
 fails, and every answer is the undisturbed one byte for byte, log-probabilities included.
 
     tests/chaos/chaos.py --duration 600 --faults kill --seed 7
@@ -17,16 +17,13 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from faults import KINDS, make_schedule, play  # noqa: E402
-from load import Load, make_prompts, quantile  # noqa: E402
-from processes import ROOT, Cluster  # noqa: E402
-from relay import RelayLoop  # noqa: E402
+from cluster_under_test import Cluster, Setup  # noqa: E402
+from faults import KINDS, parse_kinds  # noqa: E402
+from load import Directory, Load, make_prompts  # noqa: E402
+from measure import MachineLoad, counters, latencies  # noqa: E402
+from scenarios import SCENARIOS  # noqa: E402
 
 READY_TIMEOUT_S = 180
-COUNTERS = ("moesaic_dispatches_total", "moesaic_hedges_total", "moesaic_hedge_wins_total",
-            "moesaic_retried_units_total", "moesaic_shard_suspicions_total",
-            "moesaic_abandoned_dispatches_total", "moesaic_retry_budget_refusals_total",
-            "moesaic_throttled_units_total")
 
 
 def await_ready(cluster):
@@ -42,17 +39,6 @@ def await_ready(cluster):
     raise RuntimeError("the cluster is not ready\n" + cluster.log_tail())
 
 
-def counters(cluster):
-    """Sums over all labels of the router's counters."""
-    sums = dict.fromkeys(COUNTERS, 0.0)
-    with urllib.request.urlopen(f"http://{cluster.url}/metrics", timeout=10) as answer:
-        for line in answer.read().decode().splitlines():
-            name = line.split("{")[0].split(" ")[0]
-            if name in sums:
-                sums[name] += float(line.rsplit(" ", 1)[1])
-    return sums
-
-
 @contextlib.contextmanager
 def state_folder(wanted):
     """Where logs and state go: a folder that stays, or one that goes."""
@@ -64,77 +50,144 @@ def state_folder(wanted):
         yield wanted
 
 
-def milliseconds(load):
-    return {"requests": load.requests,
-            "gap_p50_ms": round(1e3 * quantile(load.gaps, 0.5), 2),
-            "gap_p99_ms": round(1e3 * quantile(load.gaps, 0.99), 2),
-            "gap_max_ms": round(1e3 * load.longest[0], 2),
-            "gap_max_until": time.strftime("%H:%M:%S", time.gmtime(load.longest[1])),
-            "first_token_p99_ms": round(1e3 * quantile(load.first_token_s, 0.99), 2)}
+class Trial:
+    """A cluster that serves, the answers it gives while nothing disturbs it, and what goes wrong from
+    then on. Scenarios (scenarios.py) play on it."""
+
+    def __init__(self, cluster, options, log):
+        self.cluster, self.options, self.log = cluster, options, log
+        self.model_config = json.loads((cluster.model / "config.json").read_text())
+        self.failures = []
+        self.disturbed = None
+        self._first_router = Directory([lambda: cluster.url])
+        self._prompts = make_prompts(options.streams, options.seed, self.model_config["vocab_size"])
+        once = Load(self._first_router, self._prompts, options.max_tokens).run_once()
+        if once.failures:
+            raise RuntimeError(f"undisturbed: {once.failures[0]}\n{cluster.log_tail()}")
+        self._expected = once.expected
+        with self.load() as load:
+            time.sleep(options.calm)
+        self.undisturbed = latencies(load)
+
+    @contextlib.contextmanager
+    def load(self, directory=None, retry_s=0):
+        """Streams go on inside; afterwards the Load has what the clients saw."""
+        load = Load(directory or self._first_router, self._prompts, self.options.max_tokens,
+                    self._expected, retry_s).start()
+        try:
+            yield load
+        finally:
+            load.finish()
+            self.failures += load.failures
+            self.disturbed = latencies(load) | {"not_accepted": dict(load.not_accepted)}
+
+    def crashes(self):
+        """The signals that processes have died of by themselves, by name of the process."""
+        everybody = [*self.cluster.shards, *self.cluster.routers, self.cluster.coordinator]
+        died = {process.name: [-code for code in process.died if code < 0] for process in everybody}
+        return {name: signals for name, signals in died.items() if signals}
 
 
 def run(options, log=print):
     """One run; returns the report. `failed` in it must be 0."""
-    schedule = make_schedule(options.faults, options.seed, options.duration, options.shards,
-                             (options.gap_from, options.gap_to))
-    log(f"seed {options.seed}; {len(schedule)} faults in {options.duration:.0f} s")
-    relays = RelayLoop() if any(KINDS[name].needs_relays for name in options.faults) else None
-    vocab = json.loads((pathlib.Path(options.model) / "config.json").read_text())["vocab_size"]
-    prompts = make_prompts(options.streams, options.seed, vocab)
-    with state_folder(options.folder) as folder, Cluster(
-            folder, options.model, options.shards, options.nodes, options.replicas, relays,
-            options.flags) as cluster:
+    log(f"seed {options.seed}, {options.scenario}")
+    with state_folder(options.folder) as folder, Cluster(folder, setup_for(options)) as cluster:
         await_ready(cluster)
-        calm = Load(cluster.url, prompts, options.max_tokens).run_once()
-        if calm.failures:
-            raise RuntimeError(f"undisturbed: {calm.failures[0]}\n{cluster.log_tail()}")
-        undisturbed = Load(cluster.url, prompts, options.max_tokens, calm.expected).start()
-        time.sleep(options.calm)
-        undisturbed.finish()
-        before = counters(cluster)
-        load = Load(cluster.url, prompts, options.max_tokens, calm.expected).start()
-        play(schedule, cluster, log)
-        load.finish()
-        after = counters(cluster)
-        failures = undisturbed.failures + load.failures
-        if failures:
+        trial = Trial(cluster, options, log)
+        machine, before = MachineLoad(), counters(cluster.url)
+        try:
+            found = SCENARIOS[options.scenario].play(trial)
+        except BaseException:
             log(cluster.log_tail())
-    counted = {name: after[name] - before[name] for name in COUNTERS}
+            raise
+        counted = count_since(before, cluster)
+        if trial.failures:
+            log(cluster.log_tail())
+        machine = machine.report()
+    return {"scenario": options.scenario, "seed": options.seed, "failed": len(trial.failures),
+            "failures": trial.failures[:5], "crashes": trial.crashes(),
+            "undisturbed": trial.undisturbed, "disturbed": trial.disturbed, "found": found,
+            "machine": machine, **counted}
+
+
+def count_since(before, cluster):
+    """What the first router counted; nothing when it was restarted, for it has begun anew."""
+    if cluster.routers[0].starts > 1:
+        return {}
+    counted = {name: value - before[name] for name, value in counters(cluster.url).items()}
     dispatches = max(1.0, counted["moesaic_dispatches_total"])
-    report = {"seed": options.seed, "faults": len(schedule), "failed": len(failures),
-              "failures": failures[:5], "undisturbed": milliseconds(undisturbed),
-              "disturbed": milliseconds(load), "counters": counted,
-              "hedged_percent": round(100 * counted["moesaic_hedges_total"] / dispatches, 2)}
-    if relays:
-        relays.close()
-    return report
+    return {"hedged_percent": round(100 * counted["moesaic_hedges_total"] / dispatches, 2),
+            "counters": counted}
+
+
+def setup_for(options):
+    """The cluster that the options and their faults need."""
+    needs = {kind.needs for kind, _ in options.faults} if options.scenario == "faults" else set()
+    network = "namespaces" if options.namespaces else "relays" if "links" in needs else "direct"
+    return Setup(model=options.model, shards=options.shards, nodes=options.nodes,
+                 replicas=options.replicas, routers=options.routers, network=network,
+                 coordinator_relay="coordinator_relay" in needs, disks="disks" in needs,
+                 flags=tuple(options.flags))
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--scenario", choices=SCENARIOS, default="faults")
+    add("--seed", type=int, default=random.randrange(1 << 31))
+    add("--json", help="also write the report to this file")
+    add("--folder", help="keep logs and state in this new folder")
+    add("--calm", type=float, default=10, help="seconds without disturbance before")
+    cluster = parser.add_argument_group("the cluster").add_argument
+    cluster("--model", default=Setup.model)
+    cluster("--shards", type=int, default=4)
+    cluster("--nodes", type=int, default=2)
+    cluster("--replicas", type=int, default=2)
+    cluster("--routers", type=int, default=1)
+    cluster("--namespaces", action="store_true",
+            help="each shard in a network namespace (needs root): faults hit real packets")
+    cluster("flags", nargs="*", help="after --: flags for router and shards")
+    load = parser.add_argument_group("the load").add_argument
+    load("--streams", type=int, default=16)
+    load("--max-tokens", type=int, default=64)
+    faults = parser.add_argument_group("faults").add_argument
+    faults("--duration", type=float, default=120, help="seconds of faults, or of mixed load")
+    faults("--faults", default="kill,stop,terminate,missing,coordinator-kill,coordinator-pause",
+           help=f"comma-separated, of: {', '.join(KINDS)}; NAME:SECONDS fixes how long one lasts")
+    faults("--in-turn", action="store_true", help="one fault after the other, not at random")
+    faults("--gap-from", type=float, default=1.5, help="least seconds between faults")
+    faults("--gap-to", type=float, default=5, help="most seconds between faults")
+    faults("--loss-percent", type=float, default=0, help="packets lost on every link throughout")
+    faults("--delay-ms", type=float, default=0, help="delay of every link, each way, throughout")
+    change = parser.add_argument_group("scaling and restarts").add_argument
+    change("--scale-to", type=int, default=6, help="shards at the most")
+    change("--rounds", type=int, default=10)
+    change("--hold", type=float, default=2, help="seconds at each size, or after each restart")
+    return parser
 
 
 def parse(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", default=str(ROOT / "models/demo"))
-    parser.add_argument("--duration", type=float, default=120, help="seconds of faults")
-    parser.add_argument("--calm", type=float, default=10, help="seconds without faults before")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
-    parser.add_argument("--faults", default="kill,stop,terminate,unreadable,coordinator-kill,"
-                        "coordinator-pause", help=f"comma-separated, of: {', '.join(KINDS)}")
-    parser.add_argument("--gap-from", type=float, default=1.5, help="least seconds between faults")
-    parser.add_argument("--gap-to", type=float, default=5, help="most seconds between faults")
-    parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--nodes", type=int, default=2)
-    parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--streams", type=int, default=16)
-    parser.add_argument("--max-tokens", type=int, default=64)
-    parser.add_argument("--folder", help="keep logs and state in this new folder")
-    parser.add_argument("flags", nargs="*", help="after --: flags for router and shards")
+    parser = make_parser()
+    scenario = parser.parse_known_args(arguments)[0].scenario
+    parser.set_defaults(**SCENARIOS[scenario].defaults)
     options = parser.parse_args(arguments)
-    options.faults = options.faults.split(",")
+    try:
+        options.faults = parse_kinds(options.faults) if options.faults else []
+    except ValueError as error:
+        parser.error(str(error))
+    lossy = any(kind.needs == "packets" for kind, _ in options.faults)
+    if not options.namespaces and (lossy or options.loss_percent or options.delay_ms):
+        parser.error("loss, --loss-percent and --delay-ms need --namespaces")
     return options
 
 
 def main():
-    report = run(parse())
-    print(json.dumps(report, indent=2))
+    options = parse()
+    report = run(options)
+    text = json.dumps(report, indent=2)
+    print(text)
+    if options.json:
+        pathlib.Path(options.json).write_text(text + "\n", encoding="utf-8")
     return 1 if report["failed"] else 0
 
 

@@ -1,5 +1,7 @@
 """Concurrent streams at temperature 0, each compared byte for byte with the undisturbed answer."""
+import collections
 import http.client
+import itertools
 import json
 import random
 import threading
@@ -37,15 +39,62 @@ def make_prompts(count, seed, vocab):
             for _ in range(count)]
 
 
+class NotAccepted(Exception):
+    """The router was not there, or said that it takes no new requests: another may be asked. `why`:
+    "connection" or "status 503"."""
+
+    def __init__(self, why, details):
+        super().__init__(f"{why}: {details}")
+        self.why = why
+
+
+class Directory:
+    """The addresses of the routers, and which of them to ask: what a load balancer does that looks at
+    /readyz before each request."""
+
+    def __init__(self, routers):
+        """`routers`: functions that return an address."""
+        self._routers = routers
+        self._turn = itertools.count()
+
+    def choose(self):
+        """The next router that is ready; any when none is, or there is one only."""
+        for _ in range(len(self._routers)):
+            address = self._next()
+            if len(self._routers) == 1 or is_ready(address):
+                return address
+        return self._next()
+
+    def _next(self):
+        return self._routers[next(self._turn) % len(self._routers)]()
+
+
+def is_ready(address):
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def stream(address, prompt, max_tokens):
-    """One streamed completion. Raises when anything but a complete answer comes."""
+    """One streamed completion. Raises when anything but a complete answer comes: NotAccepted before
+    the router has begun to answer."""
     answer = Answer()
     body = json.dumps({"prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "stream": True,
                        "ignore_eos": True, "logprobs": 1})
     connection = http.client.HTTPConnection(address, timeout=REQUEST_TIMEOUT_S)
     try:
-        connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
+        try:
+            connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotAccepted("connection", repr(error)) from error
+        if response.status == 503:
+            raise NotAccepted("status 503", response.read(500))
         if response.status != 200:
             raise RuntimeError(f"status {response.status}: {response.read(500)!r}")
         for line in response:
@@ -74,16 +123,20 @@ def take_chunk(answer, chunk):
 
 
 class Load:
-    """`len(prompts)` clients, each asking its own prompt again and again until told to stop."""
+    """`len(prompts)` clients, each asking its own prompt again and again until told to stop.
+    `directory`: whom to ask. `retry_s`: for so long a request that no router has accepted is sent
+    again, which counts in `not_accepted`; otherwise it has failed."""
 
-    def __init__(self, address, prompts, max_tokens, expected=None):
-        self._address = address
+    def __init__(self, directory, prompts, max_tokens, expected=None, retry_s=0):
+        self._directory = directory
+        self._retry_s = retry_s
         self._prompts = prompts
         self._max_tokens = max_tokens
         self.expected = expected or [None] * len(prompts)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.requests = 0
+        self.not_accepted = collections.Counter()
         self.failures = []
         self.gaps = []
         self.longest = (0.0, 0.0)  # length of the longest gap, and when it ended (wall time)
@@ -119,7 +172,7 @@ class Load:
         while not self._stop.is_set():
             begun = time.monotonic()
             try:
-                answer = stream(self._address, self._prompts[index], self._max_tokens)
+                answer = self._ask(index, begun + self._retry_s)
                 problem = self._compare(index, answer)
             except Exception as error:  # whatever it is, the client has not got its answer
                 answer, problem = None, f"{type(error).__name__}: {error}"
@@ -135,6 +188,17 @@ class Load:
                 return
             if problem:
                 time.sleep(0.2)  # a router that is down refuses thousands a second
+
+    def _ask(self, index, until):
+        while True:
+            try:
+                return stream(self._directory.choose(), self._prompts[index], self._max_tokens)
+            except NotAccepted as refused:
+                if time.monotonic() >= until:
+                    raise
+                with self._lock:
+                    self.not_accepted[refused.why] += 1
+                time.sleep(0.02)
 
     def _compare(self, index, answer):
         if self.expected[index] is None:

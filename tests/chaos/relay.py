@@ -13,8 +13,9 @@ class RelayLoop:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def __call__(self):
-        return Relay(self._loop)
+    def relay(self, host="127.0.0.1"):
+        """A new relay that listens there."""
+        return Relay(self._loop, host)
 
     def close(self):
         """To be called when all relays have been closed."""
@@ -32,8 +33,10 @@ class RelayLoop:
 class Relay:
     """Listens on a port of its own; every connection is passed on to the server's address."""
 
-    def __init__(self, loop):
+    def __init__(self, loop, host):
         self._loop = loop
+        self._host = host
+        self._cutting = False
         self._targets = None
         self._writers = set()
         self._tasks = set()
@@ -49,15 +52,16 @@ class Relay:
     async def _listen(self):
         self._flowing = asyncio.Event()
         self._flowing.set()
-        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return await asyncio.start_server(self._accept, self._host, 0)
 
     def connect_to(self, *addresses):
         """Where new connections go: to one after the other when there are several."""
         pairs = [address.rsplit(":", 1) for address in addresses]
         self._targets = itertools.cycle([(host, int(port)) for host, port in pairs])
 
-    def cut(self):
-        """Resets every connection; new ones are taken."""
+    def cut(self, on):
+        """While on, every connection is reset, and none is made."""
+        self._cutting = on
         self._loop.call_soon_threadsafe(self._abort_all)
 
     def partition(self, on):
@@ -96,6 +100,8 @@ class Relay:
 
     async def _pass_on(self, reader, writer):
         await self._flowing.wait()
+        if self._cutting:
+            raise ConnectionAbortedError("connections are being cut")
         if self._targets is None:
             raise ConnectionRefusedError("the server has no address yet")
         there_reader, there_writer = await asyncio.open_connection(*next(self._targets))
