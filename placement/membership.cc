@@ -102,7 +102,7 @@ void Membership::Disconnect(absl::Duration now, SessionId session) {
   if (known == nullptr) return;
   Member& member = members_.at(known->id);
   member.session = 0;
-  const bool has_left = member.draining && member.held.empty();
+  const bool has_left = (member.draining || member.evacuating) && member.held.empty();
   member.state = has_left ? Member::State::kExpired : Member::State::kSuspect;
   member.suspect_since = now;
 }

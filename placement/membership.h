@@ -90,7 +90,7 @@ class Membership {
   /// that is not a member's (any more).
   /// Errors: InvalidArgument for a unit that does not exist.
   absl::StatusOr<bool> Report(absl::Duration now, SessionId session, ShardNews news);
-  /// The stream ended: the shard is suspect until its lease ends; one that had drained and held
+  /// The stream ended: the shard is suspect until its lease ends; one that was leaving and held
   /// nothing has left.
   void Disconnect(absl::Duration now, SessionId session);
   /// Whether the shard's units are to go to others. Requires: it is a member.
