@@ -180,7 +180,7 @@ void Coordinator::Assign() {
                               .memory_bytes = member.description.memory_bytes,
                               .held = std::move(held)});
   }
-  PlacementDecision decision = PlaceEvenly(problem);
+  PlacementDecision decision = PlaceByPredictedTime(problem);
   for (auto& [id, progress] : progress_) progress.assigned.clear();
   wanted_holders_.assign(topology.units_total(), {});
   for (std::size_t i = 0; i < problem.shards.size(); ++i) {

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "placement/membership.h"
-#include "placement/place_evenly.h"
+#include "placement/place_by_predicted_time.h"
 #include "placement/removal_guard.h"
 #include "placement/shard_control.h"
 #include "placement/view/placement_map.h"
