@@ -90,30 +90,35 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
   const absl::Span<const double> us = plan_.assignment().LayerUs(layer);
   const TimeModel& model = plan_.model();
   const double limit = us[slowest] * (1 - kLeastProgress);
-  const double given = replica.share * model.UnitUs(slowest, unit);
+  const double own_cost = model.UnitUs(slowest, unit);
+  const double given = replica.share * own_cost;
   if (us[slowest] - given > limit) return;
   rule_.Look(plan_.assignment().replicas(unit), slowest);
   std::optional<std::uint32_t> move_to, replicate_to;
   double move_us = limit, replicate_us = limit;
   for (std::uint32_t shard = 0; shard < us.size(); ++shard) {
     if (us[shard] >= limit || rule_.Holds(shard)) continue;
-    const double taken = replica.share * model.UnitUs(shard, unit);
-    const bool moves = us[shard] + taken < move_us;
-    const bool replicates = extra_left_ > 0 && us[shard] + taken / 2 < replicate_us;
+    const double cost = model.UnitUs(shard, unit);
+    const double moved_us = us[shard] + replica.share * cost;
+    // Where this replica and one there complete together.
+    const double given_share =
+        std::min(replica.share, (us[slowest] - us[shard]) / (own_cost + cost));
+    const double shared_us = us[slowest] - given_share * own_cost;
+    const bool moves = moved_us < move_us;
+    const bool replicates = extra_left_ > 0 && shared_us < replicate_us;
     if (!moves && !replicates) continue;
-    if (plan_.RoomToMove(shard) <= 0) {
+    const std::int64_t room = plan_.RoomToMove(shard);
+    if (room <= (moves ? 0 : spare_[shard])) {
       short_of_room_ = true;
       continue;
     }
     if (moves && rule_.MayMoveTo(shard)) {
       move_to = shard;
-      move_us = us[shard] + taken;
+      move_us = moved_us;
     }
-    if (replicates && MayReplicate(shard)) {
+    if (replicates && room > spare_[shard]) {
       replicate_to = shard;
-      replicate_us = us[shard] + taken / 2;
-    } else if (replicates) {
-      short_of_room_ = true;
+      replicate_us = shared_us;
     }
   }
   const auto consider = [&](PlacementStep::Kind kind, std::uint32_t to, double after) {

@@ -56,7 +56,6 @@ class LayerShortener {
   /// Returns how many more units have to be loaded.
   int Apply(const PlacementStep& step);
   void Undo(const PlacementStep& step);
-  bool MayReplicate(std::uint32_t shard) const { return plan_.RoomToMove(shard) > spare_[shard]; }
 
   PlacementPlan& plan_;
   const BalanceOptions& options_;
