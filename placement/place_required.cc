@@ -39,7 +39,14 @@ class RequiredPlacer {
   std::vector<std::uint32_t> HeaviestFirst(std::uint32_t layer) const;
   void Fill(std::uint32_t level);
   std::optional<std::uint32_t> BestShardFor(std::uint32_t unit) const;
-  bool BetterFor(std::uint32_t unit, std::uint32_t a, std::uint32_t b) const;
+  /// What speaks for a shard as the place of a further replica.
+  struct Bid {
+    std::uint32_t shard = 0;
+    int conflict = 0;  // SpreadRule's before an even share of memory
+    double us = 0;     // when its layer would complete there
+  };
+  Bid BidOf(std::uint32_t unit, std::uint32_t shard) const;
+  bool Better(std::uint32_t unit, const Bid& a, const Bid& b) const;
   bool MakeRoom(std::uint32_t unit, std::uint32_t level, int conflict);
   std::optional<std::uint32_t> Victim(std::uint32_t shard, std::uint32_t level) const;
   bool SwapIn(std::uint32_t unit);
@@ -145,52 +152,60 @@ void RequiredPlacer::Fill(std::uint32_t level) {
 
 /// Of the shards with room and without the unit that `rule_` looks at.
 std::optional<std::uint32_t> RequiredPlacer::BestShardFor(std::uint32_t unit) const {
-  std::optional<std::uint32_t> best;
+  std::optional<Bid> best;
   for (std::uint32_t shard = 0; shard < shards_; ++shard) {
     if (plan_.Room(shard) <= 0 || rule_.Holds(shard)) continue;
-    if (!best || BetterFor(unit, shard, *best)) best = shard;
+    const Bid bid = BidOf(unit, shard);
+    if (!best || Better(unit, bid, *best)) best = bid;
   }
-  return best;
+  if (!best) return std::nullopt;
+  return best->shard;
 }
 
-bool RequiredPlacer::BetterFor(std::uint32_t unit, std::uint32_t a, std::uint32_t b) const {
+RequiredPlacer::Bid RequiredPlacer::BidOf(std::uint32_t unit, std::uint32_t shard) const {
+  const std::uint32_t layer = LayerOf(unit);
+  const double share = 1.0 / static_cast<double>(replicas(unit).size() + 1);
+  const bool over_quota =
+      plan_.assignment().units(layer, shard).size() >= plan_.quota(layer, shard);
+  return {.shard = shard,
+          .conflict = 2 * rule_.Conflict(shard) + (over_quota ? 1 : 0),
+          .us = plan_.assignment().UsOf(layer, shard) + plan_.model().UnitUs(shard, unit) * share};
+}
+
+/// Of equals the one that has less to do when it stands in for others, in the layer and at all.
+bool RequiredPlacer::Better(std::uint32_t unit, const Bid& a, const Bid& b) const {
+  if (a.conflict != b.conflict) return a.conflict < b.conflict;
+  if (const int order = Compare(a.us, b.us); order != 0) return order < 0;
   const Assignment& assignment = plan_.assignment();
   const std::uint32_t layer = LayerOf(unit);
-  const auto place = [&](std::uint32_t shard) {
-    return std::make_pair(rule_.Conflict(shard),
-                          assignment.units(layer, shard).size() >= plan_.quota(layer, shard));
-  };
-  if (const auto place_a = place(a), place_b = place(b); place_a != place_b) {
-    return place_a < place_b;
-  }
-  const double us_a = plan_.model().UnitUs(a, unit), us_b = plan_.model().UnitUs(b, unit);
-  const double share = 1.0 / static_cast<double>(replicas(unit).size() + 1);
-  int order =
-      Compare(assignment.UsOf(layer, a) + us_a * share, assignment.UsOf(layer, b) + us_b * share);
-  // Of equals the one that has less to do when it stands in for others, in the layer and at all.
+  const double us_a = plan_.model().UnitUs(a.shard, unit);
+  const double us_b = plan_.model().UnitUs(b.shard, unit);
+  int order = Compare(assignment.FullUsOf(layer, a.shard) + us_a,
+                      assignment.FullUsOf(layer, b.shard) + us_b);
   if (order == 0) {
-    order = Compare(assignment.FullUsOf(layer, a) + us_a, assignment.FullUsOf(layer, b) + us_b);
+    order = Compare(plan_.FullBusyUs(a.shard) + us_a, plan_.FullBusyUs(b.shard) + us_b);
   }
-  if (order == 0) order = Compare(plan_.FullBusyUs(a) + us_a, plan_.FullBusyUs(b) + us_b);
-  if (order == 0) return assignment.count(a) < assignment.count(b);
+  if (order == 0) return assignment.count(a.shard) < assignment.count(b.shard);
   return order < 0;
 }
 
 /// Drops a replica of a unit that has more than `level`, where `unit` can take its place with less
 /// conflict than `conflict`. False if there is none on any such shard.
 bool RequiredPlacer::MakeRoom(std::uint32_t unit, std::uint32_t level, int conflict) {
-  std::optional<std::uint32_t> best, victim;
+  std::optional<Bid> best;
+  std::optional<std::uint32_t> victim;
   for (std::uint32_t shard = 0; shard < shards_; ++shard) {
     if (rule_.Holds(shard) || rule_.Conflict(shard) >= conflict || plan_.fits(shard) == 0) continue;
-    if (best && !BetterFor(unit, shard, *best)) continue;
+    const Bid bid = BidOf(unit, shard);
+    if (best && !Better(unit, bid, *best)) continue;
     const auto candidate = Victim(shard, level);
     if (!candidate) continue;
-    best = shard;
+    best = bid;
     victim = candidate;
   }
   if (!best) return false;
-  plan_.Release(*victim, *best);
-  plan_.Add(unit, *best);
+  plan_.Release(*victim, best->shard);
+  plan_.Add(unit, best->shard);
   return true;
 }
 

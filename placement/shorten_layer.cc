@@ -9,7 +9,7 @@ namespace moesaic::placement {
 namespace {
 
 /// A step that shortens the slowest shard by less is none.
-constexpr double kLeastProgress = 1e-4;
+constexpr double kLeastProgress = 1e-3;
 /// A further replica always shortens at least as much as a move; it must shorten by this share of
 /// the layer more, for it takes memory.
 constexpr double kReplicaHandicap = 0.01;
@@ -49,12 +49,14 @@ LayerChange LayerShortener::Shorten(std::uint32_t layer) {
   std::size_t keep = 0;
   double best_gain = 0;
   int loads = 0;
+  std::uint32_t slowest = assignment.SlowestShard(layer);
   while (change.steps.size() < most) {
-    const auto candidate = BestStep(layer, assignment.SlowestShard(layer));
+    const auto candidate = BestStep(layer, slowest);
     if (!candidate) break;
     loads += Apply(candidate->step);
     change.steps.push_back(candidate->step);
-    const double gain = change.us_before - assignment.MaxUs(layer) - price * loads;
+    slowest = assignment.SlowestShard(layer);
+    const double gain = change.us_before - assignment.UsOf(layer, slowest) - price * loads;
     if (gain <= best_gain) continue;
     best_gain = gain;
     keep = change.steps.size();
@@ -96,9 +98,12 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
   rule_.Look(plan_.assignment().replicas(unit), slowest);
   std::optional<std::uint32_t> move_to, replicate_to;
   double move_us = limit, replicate_us = limit;
+  // The last shard that was best for both: one that is neither less busy nor faster is not better.
+  double known_us = limit, known_cost = 0;
   for (std::uint32_t shard = 0; shard < us.size(); ++shard) {
-    if (us[shard] >= limit || rule_.Holds(shard)) continue;
+    if (us[shard] >= limit) continue;
     const double cost = model.UnitUs(shard, unit);
+    if ((us[shard] >= known_us && cost >= known_cost) || rule_.Holds(shard)) continue;
     const double moved_us = us[shard] + replica.share * cost;
     // Where this replica and one there complete together.
     const double given_share =
@@ -119,6 +124,10 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
     if (replicates && room > spare_[shard]) {
       replicate_to = shard;
       replicate_us = shared_us;
+    }
+    if ((move_to == shard || !moves) && (replicate_to == shard || extra_left_ == 0)) {
+      known_us = us[shard];
+      known_cost = cost;
     }
   }
   const auto consider = [&](PlacementStep::Kind kind, std::uint32_t to, double after) {
