@@ -56,7 +56,7 @@ class Assignment {
   }
   std::uint32_t SlowestShard(std::uint32_t layer) const;
   /// Time for one call of the layer: that of its slowest shard.
-  double MaxUs(std::uint32_t layer) const { return UsOf(layer, SlowestShard(layer)); }
+  double MaxUs(std::uint32_t layer) const;
   /// Time for one call of every layer.
   double StepUs() const;
   /// [shards] Time for one call of every layer, its own work only.

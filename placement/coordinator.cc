@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "placement/emergency_cover.h"
-#include "placement/place_evenly.h"
 
 namespace moesaic::placement {
 namespace {
@@ -231,7 +230,7 @@ absl::StatusOr<Coordinator::Plan> Coordinator::MakePlan() const {
                                    .us_per_expert = member.us_per_expert,
                                    .held = HeldOrComing(member, wanted_)});
   }
-  plan.decision = PlaceEvenly(plan.problem);
+  plan.decision = Place(policy_.placement, plan.problem, policy_.balance);
   return plan;
 }
 
@@ -244,16 +243,20 @@ void Coordinator::Assign(absl::Duration now) {
   for (const auto& [id, member] : membership_.members()) {
     if (!Placeable(member, now)) wanted_.Set(id, {});
   }
+  bool changed = false;
   for (std::size_t i = 0; i < plan->problem.shards.size(); ++i) {
     const base::ShardId id = plan->problem.shards[i].id;
     std::vector<std::uint32_t>& units = plan->decision.units_of_shard[i];
     if (units == wanted_.UnitsOf(id)) continue;
+    changed = true;
     decisions_.Add(now, absl::StrCat("shard ", membership_.Find(id)->description.name,
                                      " is to hold ", units.size(), " of ", plan->problem.units(),
                                      " units (", wanted_.UnitsOf(id).size(), " before)"));
     wanted_.Set(id, std::move(units));
   }
-  for (std::string& reason : plan->decision.reasons) decisions_.Add(now, std::move(reason));
+  for (std::string& reason : plan->decision.reasons) {
+    changed ? decisions_.Add(now, std::move(reason)) : decisions_.Refresh(now, std::move(reason));
+  }
   if (plan->decision.warnings != warnings_) {
     for (const std::string& warning : plan->decision.warnings) {
       base::LogWarning("placement: ", warning);

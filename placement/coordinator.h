@@ -16,6 +16,7 @@
 #include "placement/load_statistics.h"
 #include "placement/membership.h"
 #include "placement/move_executor.h"
+#include "placement/placement_policy.h"
 #include "placement/placement_problem.h"
 #include "placement/removal_guard.h"
 #include "placement/shard_control.h"
@@ -44,6 +45,8 @@ struct CoordinatorPolicy {
   /// Loads are averaged over about this time.
   absl::Duration load_time_constant = absl::Seconds(60);
   MovePolicy moves = {};
+  PlacementPolicy placement = PlacementPolicy::kPredictedTime;
+  BalanceOptions balance = {};
 };
 
 /// The coordinator's state and decisions: who is there, who should hold what, what is published.

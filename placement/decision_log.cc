@@ -14,7 +14,13 @@ constexpr std::size_t kKept = 256;
 
 void DecisionLog::Add(absl::Duration now, std::string text) {
   base::LogInfo("placement: ", text);
-  decisions_.push_back({now, std::move(text)});
+  decisions_.push_back({.at = now, .text = std::move(text), .standing = false});
+  if (decisions_.size() > kKept) decisions_.pop_front();
+}
+
+void DecisionLog::Refresh(absl::Duration now, std::string text) {
+  if (!decisions_.empty() && decisions_.back().standing) decisions_.pop_back();
+  decisions_.push_back({.at = now, .text = std::move(text), .standing = true});
   if (decisions_.size() > kKept) decisions_.pop_front();
 }
 

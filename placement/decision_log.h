@@ -12,11 +12,14 @@ namespace moesaic::placement {
 class DecisionLog {
  public:
   struct Decision {
-    absl::Duration at;  ///< Monotonic.
-    std::string text;   ///< One line.
+    absl::Duration at;      ///< Monotonic.
+    std::string text;       ///< One line.
+    bool standing = false;  ///< Says why nothing was to change.
   };
 
   void Add(absl::Duration now, std::string text);
+  /// Why nothing is to change: takes the place of the last such entry, and is not logged.
+  void Refresh(absl::Duration now, std::string text);
   /// Oldest first.
   const std::deque<Decision>& decisions() const { return decisions_; }
 

@@ -106,6 +106,7 @@ v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator) {
     proto.set_age_s(absl::ToDoubleSeconds(coordinator.now() - decision.at));
     proto.set_text(decision.text);
   }
+  response.set_policy(std::string(PlacementPolicyName(coordinator.policy().placement)));
   response.set_moves_in_flight(coordinator.moves().in_flight());
   if (!coordinator.membership().model()) return response;
   *response.mutable_model() = IdentityToProto(*coordinator.membership().model());

@@ -32,12 +32,12 @@ struct PlacementProblem {
   std::uint64_t unit_bytes = 0;
   std::uint32_t replicas = 1;  ///< Copies wanted of each unit, at least 1.
   std::vector<ShardCapacity> shards;
-  std::vector<UnitLoad> loads;  ///< [units()]; empty = nothing is known, all are alike.
+  std::vector<UnitLoad> loads = {};  ///< [units()]; empty = nothing is known, all are alike.
   /// Expert groups of a layer, of equally many consecutive units; 1 = none. For the published
   /// algorithm only.
   std::uint32_t groups = 1;
   /// [layers] the model's number of each, for people; empty = they are counted from 0.
-  std::vector<std::uint32_t> layer_numbers;
+  std::vector<std::uint32_t> layer_numbers = {};
 
   std::uint32_t units() const { return layers * units_per_layer; }
 };

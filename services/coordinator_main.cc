@@ -11,8 +11,9 @@ namespace moesaic::services {
 namespace {
 
 absl::StatusOr<RunningServer> Start(const CoordinatorFlags& flags) {
+  MOESAIC_ASSIGN_OR_RETURN(placement::CoordinatorOptions options, flags.Resolve());
   MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<placement::CoordinatorServer> server,
-                           placement::CoordinatorServer::Build(flags.Resolve()));
+                           placement::CoordinatorServer::Build(std::move(options)));
   RunningServer running{{{"grpc", server->address()}},
                         [server](absl::Duration) { server->Shutdown(); }};
   if (!server->http_address().empty()) {

@@ -43,6 +43,7 @@ void PrintTable(const v1::DescribeClusterResponse& cluster) {
     absl::PrintF("router %s, placement %d.%d\n", router.router(), router.acknowledged().term(),
                  router.acknowledged().version());
   }
+  absl::PrintF("policy %s, %d moves in flight\n", cluster.policy(), cluster.moves_in_flight());
   for (const std::string& warning : cluster.warnings()) absl::PrintF("warning: %s\n", warning);
 }
 

@@ -1,5 +1,7 @@
 #include "services/flags/coordinator_flags.h"
 
+#include "base/status_macros.h"
+
 namespace moesaic::services {
 
 void CoordinatorFlags::Declare(FlagTable& table) {
@@ -9,6 +11,8 @@ void CoordinatorFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(0.1, 3600.0));
   table.Add("heartbeat-s", heartbeat_s, "Seconds between a shard's heartbeats")
       ->check(CLI::Range(0.01, 600.0));
+  table.Add("policy", policy, "Placement policy: predicted-time, or eplb as DeepSeek published it")
+      ->check(CLI::IsMember({"predicted-time", "eplb"}));
   table
       .Add("rebalance-interval-s", rebalance_interval_s,
            "Seconds between two looks for a better placement; 0 = only when shards come and go")
@@ -33,12 +37,13 @@ void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
 }
 
-placement::CoordinatorOptions CoordinatorFlags::Resolve() const {
+absl::StatusOr<placement::CoordinatorOptions> CoordinatorFlags::Resolve() const {
   placement::CoordinatorOptions result = options;
   result.lease = absl::Seconds(lease_s);
   result.heartbeat = absl::Seconds(heartbeat_s);
   result.rebalance_interval = absl::Seconds(rebalance_interval_s);
   result.emergency_after = absl::Seconds(emergency_after_s);
+  MOESAIC_ASSIGN_OR_RETURN(result.placement, placement::ParsePlacementPolicy(policy));
   result.moves.report_within = result.heartbeat;
   return result;
 }

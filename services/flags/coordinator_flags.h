@@ -10,6 +10,7 @@ struct CoordinatorFlags {
   placement::CoordinatorOptions options;
   double lease_s = absl::ToDoubleSeconds(options.lease);
   double heartbeat_s = absl::ToDoubleSeconds(options.heartbeat);
+  std::string policy = std::string(placement::PlacementPolicyName(options.placement));
   double rebalance_interval_s = absl::ToDoubleSeconds(options.rebalance_interval);
   double emergency_after_s = absl::ToDoubleSeconds(options.emergency_after);
 
@@ -17,7 +18,8 @@ struct CoordinatorFlags {
   void Declare(FlagTable& table);
   /// Those `moesaic up` sets itself.
   void DeclareIdentity(FlagTable& table);
-  placement::CoordinatorOptions Resolve() const;
+  /// Errors: InvalidArgument naming the flag.
+  absl::StatusOr<placement::CoordinatorOptions> Resolve() const;
 };
 
 }  // namespace moesaic::services

@@ -13,5 +13,14 @@ TEST(DecisionLog, KeepsTheLatest) {
   EXPECT_EQ(log.decisions().back().at, absl::Seconds(299));
 }
 
+TEST(DecisionLog, OneStandingReasonIsEnough) {
+  DecisionLog log;
+  log.Add(absl::Seconds(1), "moved");
+  log.Refresh(absl::Seconds(2), "stays");
+  log.Refresh(absl::Seconds(3), "stays again");
+  ASSERT_EQ(log.decisions().size(), 2u);
+  EXPECT_EQ(log.decisions().back().text, "stays again");
+}
+
 }  // namespace
 }  // namespace moesaic::placement
