@@ -36,7 +36,7 @@ void Assignment::Remove(std::uint32_t unit, std::uint32_t shard) {
   Replicas& replicas = replicas_[unit];
   const auto gone = std::find_if(replicas.begin(), replicas.end(),
                                  [&](const Replica& r) { return r.shard == shard; });
-  layer_us_[cell] -= gone->share * model_->UnitUs(shard, unit);
+  layer_us_[cell] -= model_->ShareUs(shard, unit, gone->share);
   full_us_[cell] -= model_->UnitUs(shard, unit);
   replicas.erase(gone);
   auto& units = units_[cell];
@@ -48,46 +48,27 @@ void Assignment::Remove(std::uint32_t unit, std::uint32_t shard) {
 
 void Assignment::Divide(std::uint32_t unit) { DivideAndMeasure(unit); }
 
-/// Finds the time t at which all used replicas complete: sum over replicas of max(0, t - others) /
-/// cost = 1, where `others` is what else the shard does in the layer. Returns the largest change of
-/// a share.
+/// Returns the largest change of a share.
 double Assignment::DivideAndMeasure(std::uint32_t unit) {
   Replicas& replicas = replicas_[unit];
   if (replicas.empty()) return 0;
   const std::size_t row = Cell(LayerOf(unit), 0);
-  if (replicas.size() == 1) {
-    const double change = 1 - replicas[0].share;
-    layer_us_[row + replicas[0].shard] += change * model_->UnitUs(replicas[0].shard, unit);
-    replicas[0].share = 1;
-    return change;
-  }
-  struct Bid {
-    double others, cost;
-  };
-  absl::InlinedVector<Bid, 8> bids, order;
+  absl::InlinedVector<ReplicaBid, 4> bids;
   for (const Replica& replica : replicas) {
-    const double cost = model_->UnitUs(replica.shard, unit);
-    bids.push_back({std::max(0.0, layer_us_[row + replica.shard] - replica.share * cost), cost});
+    const ReplicaCost cost = model_->CostOf(replica.shard, unit);
+    const double others_us = layer_us_[row + replica.shard] - cost.Us(replica.share);
+    bids.push_back({.others_us = std::max(0.0, others_us), .cost = cost});
   }
-  order = bids;
-  std::sort(order.begin(), order.end(),
-            [](const Bid& a, const Bid& b) { return a.others < b.others; });
-  double speed = 0, done = 0, level = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (order[i].cost <= 0) break;
-    speed += 1 / order[i].cost;
-    done += order[i].others / order[i].cost;
-    level = (1 + done) / speed;
-    if (i + 1 < order.size() && level <= order[i + 1].others) break;
-  }
+  const double completion_us = replicas.size() > 1 ? CompletionUs(bids) : 0;
   double largest = 0;
   for (std::size_t i = 0; i < replicas.size(); ++i) {
-    const double share = bids[i].cost > 0
-                             ? std::clamp((level - bids[i].others) / bids[i].cost, 0.0, 1.0)
-                             : 1.0 / static_cast<double>(replicas.size());
+    double share = 1.0 / static_cast<double>(replicas.size());  // of a unit without rows, or alone
+    if (completion_us > 0) {
+      share = std::min(1.0, bids[i].cost.ShareWithin(completion_us - bids[i].others_us));
+    }
     largest = std::max(largest, std::abs(share - replicas[i].share));
     replicas[i].share = share;
-    layer_us_[row + replicas[i].shard] = bids[i].others + share * bids[i].cost;
+    layer_us_[row + replicas[i].shard] = bids[i].others_us + bids[i].cost.Us(share);
   }
   return largest;
 }
@@ -100,7 +81,7 @@ void Assignment::Settle(std::uint32_t layer) {
   bool divided = false;
   for (std::uint32_t unit = begin; unit < end; ++unit) {
     for (const Replica& replica : replicas_[unit]) {
-      sums[replica.shard] += replica.share * model_->UnitUs(replica.shard, unit);
+      sums[replica.shard] += model_->ShareUs(replica.shard, unit, replica.share);
     }
     divided |= replicas_[unit].size() > 1;
   }

@@ -21,7 +21,7 @@ std::vector<Surplus> SurplusOf(const PlacementPlan& plan, std::uint32_t layer) {
     if (replicas.size() <= plan.problem().replicas) continue;
     for (const Assignment::Replica& replica : replicas) {
       found.push_back(
-          {unit, replica.shard, replica.share * plan.model().UnitUs(replica.shard, unit)});
+          {unit, replica.shard, plan.model().ShareUs(replica.shard, unit, replica.share)});
     }
   }
   std::stable_sort(found.begin(), found.end(),

@@ -37,7 +37,7 @@ Forecast ForecastAssignment(const Assignment& assignment) {
     for (std::uint32_t i = 0; i < problem.units_per_layer; ++i) {
       const std::uint32_t unit = layer * problem.units_per_layer + i;
       for (const Assignment::Replica& replica : assignment.replicas(unit)) {
-        experts[replica.shard] += replica.share * model.experts(unit);
+        experts[replica.shard] += std::min(model.experts(unit), replica.share * model.rows(unit));
       }
     }
     forecast.max_experts =

@@ -22,6 +22,8 @@ constexpr double kWorthMentioning = 0.002;
 /// while: layers are gone through again as long as that gains this share.
 constexpr double kWorthAnotherPass = 0.005;
 constexpr int kMaxPasses = 4;
+/// In the first of them every layer keeps to its even share of memory; then what is left is free.
+constexpr int kEvenPasses = 2;
 
 double BusiestUs(const PlacementPlan& plan) {
   const std::vector<double> busy = plan.assignment().BusyUs();
@@ -44,6 +46,14 @@ std::uint64_t MostLoads(const PlacementPlan& before, const PlacementPlan& after)
     most = std::max(most, loads);
   }
   return most;
+}
+
+std::vector<std::uint32_t> SlowestFirst(const PlacementPlan& plan,
+                                        std::vector<std::uint32_t> layers) {
+  std::stable_sort(layers.begin(), layers.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return plan.assignment().MaxUs(a) > plan.assignment().MaxUs(b);
+  });
+  return layers;
 }
 
 class Balancer {
@@ -131,12 +141,14 @@ std::vector<LayerChange> Balancer::Shorten(PlacementPlan& plan,
   std::vector<LayerChange> changes;
   for (int pass = 0; pass < kMaxPasses; ++pass) {
     const double before = plan.assignment().StepUs();
-    LayerShortener shortener(plan, options_, us_per_load);
-    for (const std::uint32_t layer : layers) {
+    LayerShortener shortener(plan, options_, us_per_load, pass < kEvenPasses);
+    for (const std::uint32_t layer : SlowestFirst(plan, layers)) {
       LayerChange change = shortener.Shorten(layer);
       if (!change.steps.empty()) changes.push_back(std::move(change));
     }
-    const bool dropped = shortener.short_of_room() && DropUseless(plan) > 0;
+    const bool short_of_room = shortener.short_of_room();
+    const bool dropped = short_of_room && DropUseless(plan) > 0;
+    if (short_of_room && pass < kEvenPasses) continue;
     if (!dropped && Gain(before, plan.assignment().StepUs()) < kWorthAnotherPass) break;
   }
   return MergeByLayer(std::move(changes));

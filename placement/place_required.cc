@@ -169,7 +169,7 @@ RequiredPlacer::Bid RequiredPlacer::BidOf(std::uint32_t unit, std::uint32_t shar
       plan_.assignment().units(layer, shard).size() >= plan_.quota(layer, shard);
   return {.shard = shard,
           .conflict = 2 * rule_.Conflict(shard) + (over_quota ? 1 : 0),
-          .us = plan_.assignment().UsOf(layer, shard) + plan_.model().UnitUs(shard, unit) * share};
+          .us = plan_.assignment().UsOf(layer, shard) + plan_.model().ShareUs(shard, unit, share)};
 }
 
 /// Of equals the one that has less to do when it stands in for others, in the layer and at all.
@@ -220,7 +220,7 @@ std::optional<std::uint32_t> RequiredPlacer::Victim(std::uint32_t shard,
       if (all.size() <= level) continue;
       const auto own = std::find_if(all.begin(), all.end(),
                                     [&](const auto& replica) { return replica.shard == shard; });
-      const double us = own->share * plan_.model().UnitUs(shard, unit);
+      const double us = plan_.model().ShareUs(shard, unit, own->share);
       if (victim && us >= least) continue;
       victim = unit;
       least = us;

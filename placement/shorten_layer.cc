@@ -17,15 +17,24 @@ constexpr double kReplicaHandicap = 0.01;
 }  // namespace
 
 LayerShortener::LayerShortener(PlacementPlan& plan, const BalanceOptions& options,
-                               double us_per_load)
+                               double us_per_load, bool even_shares)
     : plan_(plan),
       options_(options),
       us_per_load_(us_per_load),
+      even_shares_(even_shares),
       rule_(plan.domains(), plan.problem().replicas) {
+  std::uint64_t room = 0;
   for (std::uint32_t shard = 0; shard < plan.assignment().shards(); ++shard) {
+    // Where everything fits there is always room to move.
+    const std::uint32_t fits = plan.fits(shard);
     spare_.push_back(
-        std::max<std::int64_t>(1, std::llround(std::ceil(options.spare_share * plan.fits(shard)))));
+        fits >= plan.problem().units()
+            ? 0
+            : std::max<std::int64_t>(1, std::llround(std::ceil(options.spare_share * fits))));
+    room += std::max<std::int64_t>(0, plan.RoomToMove(shard) - spare_.back());
   }
+  const std::uint32_t layers = plan.problem().layers;
+  extra_per_layer_ = even_shares ? (room + layers - 1) / layers : room;
   // Without known loads no unit is hotter than another.
   if (!plan.model().loads_known()) return;
   std::uint64_t extra = 0;
@@ -43,14 +52,15 @@ LayerChange LayerShortener::Shorten(std::uint32_t layer) {
                      .us_after = assignment.MaxUs(layer),
                      .steps = {}};
   const double price = std::max(us_per_load_, options_.min_unit_gain * change.us_before);
-  // Each step takes one shard out of the slowest, so their number is bounded; this only guards
-  // against steps that progress ever less.
-  const std::size_t most = 4 * (std::size_t{plan_.problem().units_per_layer} + assignment.shards());
+  // Each step takes one shard out of the slowest, and no more than one for each unit are equally
+  // slow: so many steps without a gain will have none.
+  const std::size_t patience = plan_.problem().units_per_layer;
+  layer_extra_left_ = std::min(extra_left_, extra_per_layer_);
   std::size_t keep = 0;
   double best_gain = 0;
   int loads = 0;
   std::uint32_t slowest = assignment.SlowestShard(layer);
-  while (change.steps.size() < most) {
+  while (change.steps.size() <= keep + patience) {
     const auto candidate = BestStep(layer, slowest);
     if (!candidate) break;
     loads += Apply(candidate->step);
@@ -85,6 +95,12 @@ std::optional<LayerShortener::Candidate> LayerShortener::BestStep(std::uint32_t 
   return best;
 }
 
+bool LayerShortener::MayReplicate(std::uint32_t layer, std::uint32_t shard) const {
+  if (plan_.RoomToMove(shard) <= spare_[shard]) return false;
+  return !even_shares_ || (layer_extra_left_ > 0 && plan_.assignment().units(layer, shard).size() <
+                                                        plan_.quota(layer, shard));
+}
+
 /// Considers moving the replica, and one more replica of its unit.
 void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
                              const Assignment::Replica& replica, std::uint32_t unit,
@@ -93,7 +109,7 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
   const TimeModel& model = plan_.model();
   const double limit = us[slowest] * (1 - kLeastProgress);
   const double own_cost = model.UnitUs(slowest, unit);
-  const double given = replica.share * own_cost;
+  const double given = model.ShareUs(slowest, unit, replica.share);
   if (us[slowest] - given > limit) return;
   rule_.Look(plan_.assignment().replicas(unit), slowest);
   std::optional<std::uint32_t> move_to, replicate_to;
@@ -104,16 +120,15 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
     if (us[shard] >= limit) continue;
     const double cost = model.UnitUs(shard, unit);
     if ((us[shard] >= known_us && cost >= known_cost) || rule_.Holds(shard)) continue;
-    const double moved_us = us[shard] + replica.share * cost;
-    // Where this replica and one there complete together.
+    const double moved_us = us[shard] + model.ShareUs(shard, unit, replica.share);
+    // Where this replica and one there complete together, had neither to touch experts twice.
     const double given_share =
         std::min(replica.share, (us[slowest] - us[shard]) / (own_cost + cost));
     const double shared_us = us[slowest] - given_share * own_cost;
     const bool moves = moved_us < move_us;
     const bool replicates = extra_left_ > 0 && shared_us < replicate_us;
     if (!moves && !replicates) continue;
-    const std::int64_t room = plan_.RoomToMove(shard);
-    if (room <= (moves ? 0 : spare_[shard])) {
+    if (plan_.RoomToMove(shard) <= 0 || (!moves && !MayReplicate(layer, shard))) {
       short_of_room_ = true;
       continue;
     }
@@ -121,7 +136,7 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
       move_to = shard;
       move_us = moved_us;
     }
-    if (replicates && room > spare_[shard]) {
+    if (replicates && MayReplicate(layer, shard)) {
       replicate_to = shard;
       replicate_us = shared_us;
     }
@@ -145,31 +160,20 @@ void LayerShortener::TryUnit(std::uint32_t layer, std::uint32_t slowest,
   }
 }
 
-/// The time at which all replicas of the unit that are used complete, with one more on `shard`, but
-/// at least that of the slowest with all of the unit taken away.
+/// The time at which all replicas of the unit that are used complete, with one more on `shard`.
 double LayerShortener::UsWhenReplicated(std::uint32_t layer, std::uint32_t unit,
                                         std::uint32_t shard) const {
-  struct Bid {
-    double others, cost;
-  };
-  absl::InlinedVector<Bid, 8> bids;
+  absl::InlinedVector<ReplicaBid, 4> bids;
   const absl::Span<const double> us = plan_.assignment().LayerUs(layer);
-  double most_others = us[shard];
+  const TimeModel& model = plan_.model();
+  double most = us[shard];
   for (const Assignment::Replica& replica : plan_.assignment().replicas(unit)) {
-    const double cost = plan_.model().UnitUs(replica.shard, unit);
-    bids.push_back({us[replica.shard] - replica.share * cost, cost});
-    if (replica.share > 0) most_others = std::max(most_others, bids.back().others);
+    const ReplicaCost cost = model.CostOf(replica.shard, unit);
+    bids.push_back({.others_us = us[replica.shard] - cost.Us(replica.share), .cost = cost});
+    if (replica.share > 0) most = std::max(most, bids.back().others_us);
   }
-  bids.push_back({us[shard], plan_.model().UnitUs(shard, unit)});
-  std::sort(bids.begin(), bids.end(),
-            [](const Bid& a, const Bid& b) { return a.others < b.others; });
-  double speed = 0, done = 0, level = 0;
-  for (std::size_t i = 0; i < bids.size() && (i == 0 || level > bids[i].others); ++i) {
-    speed += 1 / bids[i].cost;
-    done += bids[i].others / bids[i].cost;
-    level = (1 + done) / speed;
-  }
-  return std::max(level, most_others);
+  bids.push_back({.others_us = us[shard], .cost = model.CostOf(shard, unit)});
+  return std::max(most, CompletionUs(bids));
 }
 
 /// Considers giving a heavy unit for a light one; one of the two shards needs room for a moment.
@@ -187,17 +191,17 @@ void LayerShortener::TryExchanges(std::uint32_t layer, std::uint32_t slowest,
   };
   for (const std::uint32_t unit : assignment.units(layer, slowest)) {
     const double share = share_on(unit, slowest);
-    const double given = share * model.UnitUs(slowest, unit);
+    const double given = model.ShareUs(slowest, unit, share);
     if (us[slowest] - given > limit) continue;
     for (std::uint32_t shard = 0; shard < us.size(); ++shard) {
       // Exchanges that would need room in both, one after the other, need it in one only.
       if (us[shard] >= limit || shard == slowest) continue;
-      const double taken = share * model.UnitUs(shard, unit);
+      const double taken = model.ShareUs(shard, unit, share);
       for (const std::uint32_t other : assignment.units(layer, shard)) {
         const double other_share = share_on(other, shard);
         const double after =
-            std::max(us[slowest] - given + other_share * model.UnitUs(slowest, other),
-                     us[shard] + taken - other_share * model.UnitUs(shard, other));
+            std::max(us[slowest] - given + model.ShareUs(slowest, other, other_share),
+                     us[shard] + taken - model.ShareUs(shard, other, other_share));
         if (after > limit || (best && after >= best->us)) continue;
         if (plan_.RoomToMove(slowest) <= 0 && plan_.RoomToMove(shard) <= 0) {
           short_of_room_ = true;
@@ -223,6 +227,7 @@ int LayerShortener::Apply(const PlacementStep& step) {
   int loads = !plan_.Held(step.to, step.unit);
   if (step.kind == PlacementStep::Kind::kReplicate) {
     --extra_left_;
+    --layer_extra_left_;
   } else {
     loads -= !plan_.Held(step.from, step.unit);
     plan_.Remove(step.unit, step.from);
@@ -246,6 +251,7 @@ void LayerShortener::Undo(const PlacementStep& step) {
   plan_.Remove(step.unit, step.to);
   if (step.kind == PlacementStep::Kind::kReplicate) {
     ++extra_left_;
+    ++layer_extra_left_;
   } else {
     plan_.Add(step.unit, step.from);
   }

@@ -35,8 +35,10 @@ struct LayerChange {
 class LayerShortener {
  public:
   /// plan: borrowed, changed. us_per_load: what the loading of one unit must gain in microseconds
-  /// of its layer, beside options.min_unit_gain.
-  LayerShortener(PlacementPlan& plan, const BalanceOptions& options, double us_per_load);
+  /// of its layer, beside options.min_unit_gain. even_shares: no layer takes more than its share of
+  /// the memory there is for further replicas, so that the last finds as much as the first.
+  LayerShortener(PlacementPlan& plan, const BalanceOptions& options, double us_per_load,
+                 bool even_shares);
 
   /// Changes the plan for the layer up to where a further step does not pay for its loads.
   LayerChange Shorten(std::uint32_t layer);
@@ -53,6 +55,7 @@ class LayerShortener {
                std::uint32_t unit, std::optional<Candidate>& best);
   void TryExchanges(std::uint32_t layer, std::uint32_t slowest, std::optional<Candidate>& best);
   double UsWhenReplicated(std::uint32_t layer, std::uint32_t unit, std::uint32_t shard) const;
+  bool MayReplicate(std::uint32_t layer, std::uint32_t shard) const;
   /// Returns how many more units have to be loaded.
   int Apply(const PlacementStep& step);
   void Undo(const PlacementStep& step);
@@ -60,9 +63,12 @@ class LayerShortener {
   PlacementPlan& plan_;
   const BalanceOptions& options_;
   const double us_per_load_;
+  const bool even_shares_;
   SpreadRule rule_;
   std::vector<std::int64_t> spare_;  // [shards] units that further replicas leave free
-  std::uint64_t extra_left_ = 0;
+  std::uint64_t extra_left_ = 0;     // further replicas, of all layers
+  std::uint64_t extra_per_layer_ = 0;
+  std::uint64_t layer_extra_left_ = 0;  // of the layer that is being shortened
   bool short_of_room_ = false;
 };
 

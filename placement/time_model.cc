@@ -32,7 +32,8 @@ TimeModel::TimeModel(const PlacementProblem& problem)
     if (std::none_of(begin, end, [](const UnitLoad& load) { return load.rows > 0; })) continue;
     for (auto load = begin; load != end; ++load) {
       rows_[load - problem.loads.begin()] = std::max(0.0f, load->rows);
-      experts_[load - problem.loads.begin()] = std::max(0.0f, load->experts);
+      experts_[load - problem.loads.begin()] =
+          std::clamp(load->experts, 0.0f, std::max(0.0f, load->rows));
     }
   }
 }

@@ -86,7 +86,7 @@ TEST(Assignment, SharesSumToOneAndTimesToWhatTheySay) {
       double sum = 0;
       for (const auto& replica : assignment.replicas(unit)) {
         sum += replica.share;
-        us[unit / 6 * 5 + replica.shard] += replica.share * model.UnitUs(replica.shard, unit);
+        us[unit / 6 * 5 + replica.shard] += model.ShareUs(replica.shard, unit, replica.share);
       }
       EXPECT_NEAR(sum, 1, 1e-9);
     }

