@@ -10,6 +10,8 @@ namespace moesaic::placement {
 namespace {
 
 constexpr std::size_t kMaxMembers = 4096;
+/// So many rows have outweighed what was measured at the start.
+constexpr std::uint64_t kServedRows = 10'000;
 
 std::string Summary(const ExpertTopology& topology) {
   return absl::StrCat(topology.moe_layers.size(), " layers x ", topology.experts_per_layer,
@@ -72,6 +74,7 @@ absl::StatusOr<Membership::Registered> Membership::Register(absl::Duration now, 
   member->evacuating = news.evacuating;
   member->us_per_row = member->description.us_per_row;
   member->us_per_expert = member->description.us_per_expert;
+  member->speed_served = false;
   Take(now, std::move(news), *member);
   return registered;
 }
@@ -95,6 +98,7 @@ void Membership::Take(absl::Duration now, ShardNews news, Member& member) {
   if (news.us_per_row <= 0 && news.us_per_expert <= 0) return;
   member.us_per_row = news.us_per_row;
   member.us_per_expert = news.us_per_expert;
+  member.speed_served = news.expert_rows_total > kServedRows;
 }
 
 void Membership::Disconnect(absl::Duration now, SessionId session) {

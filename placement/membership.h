@@ -65,8 +65,9 @@ struct Member {
   bool draining = false;    ///< It takes no new work.
   bool evacuating = false;  ///< It serves, but others are to take over what it holds.
   std::uint64_t expert_rows_total = 0;
-  double us_per_row = 0;     ///< Measured while serving, or else when it started; 0 = neither.
-  double us_per_expert = 0;  ///< The same.
+  double us_per_row = 0;      ///< Measured while serving, or else when it started; 0 = neither.
+  double us_per_expert = 0;   ///< The same.
+  bool speed_served = false;  ///< They were measured while serving.
 };
 
 /// Who is in the cluster, by leases: a shard is a member until it has been silent for a lease. All
