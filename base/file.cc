@@ -103,14 +103,17 @@ absl::Status MakeDirectory(const std::string& path) {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(data_, size_);
+  if (fd_ >= 0) ::close(fd_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
+    : fd_(std::exchange(other.fd_, -1)),
+      data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
       path_(std::move(other.path_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(fd_, other.fd_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(path_, other.path_);
@@ -120,8 +123,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   MOESAIC_ASSIGN_OR_RETURN(auto opened, OpenRegular(path));
   const auto [fd, size] = opened;
-  absl::Cleanup close_fd = [fd = fd] { ::close(fd); };
   MappedFile file;
+  file.fd_ = fd;
   file.path_ = path;
   file.size_ = size;
   if (size == 0) return file;  // mmap refuses empty files
@@ -129,6 +132,21 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   if (data == MAP_FAILED) return ErrnoError("cannot map", path);
   file.data_ = data;
   return file;
+}
+
+absl::Status MappedFile::Read(absl::Span<const std::byte> mapped, std::byte* to) const {
+  auto offset = static_cast<off_t>(mapped.data() - bytes().data());
+  std::size_t left = mapped.size();
+  while (left > 0) {
+    const ssize_t n = ::pread(fd_, to, left, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("cannot read", path_);
+    if (n == 0) return absl::DataLossError(absl::StrCat(path_, " has shrunk"));
+    to += n;
+    offset += n;
+    left -= static_cast<std::size_t>(n);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace moesaic::base

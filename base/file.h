@@ -21,7 +21,9 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
 /// Makes a folder and those above it; one that exists is OK. Errors name the path.
 absl::Status MakeDirectory(const std::string& path);
 
-/// A read-only memory map of a file; the mapping lives as long as this object. Immutable.
+/// A read-only memory map of a file; the mapping lives as long as this object. Touching a page that
+/// the disk cannot deliver ends the process (SIGBUS): what is read while serving goes by Read.
+/// Immutable.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -35,8 +37,12 @@ class MappedFile {
     return {static_cast<const std::byte*>(data_), size_};
   }
   const std::string& path() const { return path_; }
+  /// Reads `mapped`, a part of bytes(), from the file into `to`: a failing disk is an error.
+  /// Errors: DataLoss naming the path, also when the file has shrunk.
+  absl::Status Read(absl::Span<const std::byte> mapped, std::byte* to) const;
 
  private:
+  int fd_ = -1;
   void* data_ = nullptr;
   std::size_t size_ = 0;
   std::string path_;

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/check.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -198,6 +199,28 @@ std::string Checkpoint::WeightFormat() const {
   if (most == counted.end()) return "none";
   if (most->first != base::DTypeName(DType::kF8E4M3) || !config_.fp8) return most->first;
   return absl::StrCat(most->first, "-", config_.fp8->block_rows, "x", config_.fp8->block_cols);
+}
+
+absl::StatusOr<LoadedWeight> Checkpoint::Load(const Weight& weight) const {
+  LoadedWeight loaded;
+  loaded.weight = weight;
+  MOESAIC_ASSIGN_OR_RETURN(loaded.tensor, LoadTensor(loaded.weight.tensor));
+  if (weight.scale) {
+    MOESAIC_ASSIGN_OR_RETURN(loaded.scale, LoadTensor(*loaded.weight.scale));
+  }
+  return loaded;
+}
+
+absl::StatusOr<base::Buffer> Checkpoint::LoadTensor(TensorView& view) const {
+  if (view.bytes() == 0) return base::Buffer();
+  const auto file = std::ranges::find_if(
+      files_, [&](const SafetensorsFile& candidate) { return candidate.Maps(view.data); });
+  MOESAIC_CHECK(file != files_.end());
+  MOESAIC_ASSIGN_OR_RETURN(base::Buffer buffer, base::Buffer::Allocate(view.bytes()));
+  MOESAIC_RETURN_IF_ERROR(
+      file->Read({static_cast<const std::byte*>(view.data), view.bytes()}, buffer.As<std::byte>()));
+  view.data = buffer.data();
+  return buffer;
 }
 
 void Checkpoint::ReleasePages(const Weight& weight) const {

@@ -33,6 +33,13 @@ struct Weight {
   std::size_t bytes() const { return tensor.bytes() + (scale ? scale->bytes() : 0); }
 };
 
+/// A weight in memory of its own. Movable value.
+struct LoadedWeight {
+  Weight weight;  ///< Borrows from the two below.
+  base::Buffer tensor;
+  base::Buffer scale;
+};
+
 /// A checkpoint directory in the Hugging Face layout: config.json, generation_config.json if
 /// there, and either model.safetensors.index.json with its files or one model.safetensors. All
 /// headers are checked on opening; tensor bytes are mapped and read only when touched, so a shard
@@ -63,6 +70,10 @@ class Checkpoint {
   absl::StatusOr<Weight> Find(std::string_view name,
                               std::initializer_list<std::int64_t> shape) const;
 
+  /// Reads a weight of this checkpoint from its file, so that a disk that fails is an error.
+  /// Errors: DataLoss naming the file; ResourceExhausted.
+  absl::StatusOr<LoadedWeight> Load(const Weight& weight) const;
+
   /// How the weights are stored, for the numerics id and for people: "bf16", "fp16", "f32",
   /// "fp8-128x128", by the element type of most routed-expert bytes.
   std::string WeightFormat() const;
@@ -82,6 +93,8 @@ class Checkpoint {
   const Location* Locate(std::string_view name) const;
   absl::StatusOr<base::TensorView> FindScale(std::string_view name,
                                              const base::TensorView& tensor) const;
+  /// Reads what `view` shows into new memory, and makes it show that.
+  absl::StatusOr<base::Buffer> LoadTensor(base::TensorView& view) const;
 
   std::string directory_;
   std::string config_json_;

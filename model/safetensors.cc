@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -91,6 +92,12 @@ const TensorInfo* SafetensorsFile::Find(std::string_view name) const {
 
 absl::Span<const std::byte> SafetensorsFile::Bytes(const TensorInfo& tensor) const {
   return file_.bytes().subspan(data_offset_ + tensor.begin, tensor.bytes());
+}
+
+bool SafetensorsFile::Maps(const void* bytes) const {
+  const auto* const at = static_cast<const std::byte*>(bytes);
+  const absl::Span<const std::byte> all = file_.bytes();
+  return std::less_equal<>()(all.data(), at) && std::less<>()(at, all.data() + all.size());
 }
 
 absl::StatusOr<base::TensorView> SafetensorsFile::View(const TensorInfo& tensor) const {

@@ -46,6 +46,12 @@ class SafetensorsFile {
   std::string_view header() const { return header_; }
   /// The bytes of a tensor of this file; valid as long as this object.
   absl::Span<const std::byte> Bytes(const TensorInfo& tensor) const;
+  /// Whether `bytes` are mapped from this file.
+  bool Maps(const void* bytes) const;
+  /// Reads bytes that are mapped from this file (base/file.h).
+  absl::Status Read(absl::Span<const std::byte> mapped, std::byte* to) const {
+    return file_.Read(mapped, to);
+  }
   /// A read-only host view, aligned to its elements and to no more. Errors: Unimplemented for an
   /// element type or rank we cannot hold, and for misaligned data, which only writers older than
   /// safetensors 0.3 make.

@@ -107,8 +107,13 @@ inline constexpr GaugeDef kUnitsUncovered{
     {"moesaic_units_uncovered", "Units that no live shard holds."}};
 inline constexpr GaugeDef kUnitsBelowReplicas{
     {"moesaic_units_below_replicas", "Units with fewer live replicas than wanted."}};
-inline constexpr GaugeDef kUnitsOnOneNode{
-    {"moesaic_units_on_one_node", "Units whose replicas, several, all lie on one node."}};
+inline constexpr GaugeDef kUnitsSharingNode{{"moesaic_units_sharing_node",
+                                             "Units whose wanted replicas lie on fewer nodes than "
+                                             "they should, for want of nodes or memory."}};
+inline constexpr GaugeDef kUnitsSharingZone{
+    {"moesaic_units_sharing_zone",
+     "Units whose wanted replicas lie in fewer zones than they should, for want of zones or "
+     "memory."}};
 inline constexpr GaugeDef kPlacementVersion{
     {"moesaic_placement_version", "Version of the published placement within its term."}};
 inline constexpr GaugeDef kPlacementTerm{

@@ -136,7 +136,12 @@ absl::Status Coordinator::TakeLoad(SessionId session, const v1::LoadReport& repo
   if (!routers_.contains(session) || !membership_.model()) return absl::OkStatus();
   MOESAIC_ASSIGN_OR_RETURN(const LoadReport load,
                            LoadReportFromProto(report, membership_.topology()));
-  loads_.Add(clock_.Monotonic(), load);
+  const absl::Duration now = clock_.Monotonic();
+  const auto layers = static_cast<std::uint32_t>(membership_.topology().moe_layers.size());
+  const bool was_known = loads_.Known(layers);
+  loads_.Add(now, load);
+  // What was assigned without loads, as after a restart, does not know which replicas are hot.
+  if (assigned_once_ && !was_known && loads_.Known(layers)) assignment_due_ = now;
   return absl::OkStatus();
 }
 
@@ -272,6 +277,7 @@ void Coordinator::Assign(absl::Duration now) {
     }
   }
   warnings_ = std::move(plan->decision.warnings);
+  shortfall_ = plan->decision.shortfall;
   assigned_loads_ = std::move(plan->problem.loads);
 }
 

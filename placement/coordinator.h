@@ -128,6 +128,8 @@ class Coordinator {
   const std::shared_ptr<const PlacementMap>& published() const { return published_; }
   /// What the last assignment could not satisfy.
   const std::vector<std::string>& warnings() const { return warnings_; }
+  /// The same in numbers.
+  const PlacementShortfall& shortfall() const { return shortfall_; }
   const WantedPlacement& wanted() const { return wanted_; }
   const MoveExecutor& moves() const { return moves_; }
   const LoadStatistics& loads() const { return loads_; }
@@ -175,6 +177,7 @@ class Coordinator {
   MoveExecutor moves_;
   DecisionLog decisions_;
   std::vector<std::string> warnings_;
+  PlacementShortfall shortfall_;
 
   base::PlacementEpoch epoch_{.term = 1, .version = 0};
   std::shared_ptr<const PlacementMap> published_;

@@ -10,7 +10,8 @@ void RefreshCoordinatorMetrics(const Coordinator& coordinator, monitoring::Regis
   const Coverage coverage = CoverageOf(coordinator);
   registry.Get(metrics::kUnitsUncovered).Set(coverage.uncovered);
   registry.Get(metrics::kUnitsBelowReplicas).Set(coverage.below_replicas);
-  registry.Get(metrics::kUnitsOnOneNode).Set(coverage.on_one_node);
+  registry.Get(metrics::kUnitsSharingNode).Set(coordinator.shortfall().sharing_node);
+  registry.Get(metrics::kUnitsSharingZone).Set(coordinator.shortfall().sharing_zone);
   registry.Get(metrics::kPlacementTerm).Set(static_cast<double>(coordinator.epoch().term));
   registry.Get(metrics::kPlacementVersion).Set(static_cast<double>(coordinator.epoch().version));
   registry.Get(metrics::kMovesInFlight).Set(coordinator.moves().in_flight());

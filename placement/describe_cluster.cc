@@ -79,11 +79,6 @@ Coverage CoverageOf(const Coordinator& coordinator) {
         map == nullptr ? absl::Span<const base::ShardId>() : map->Holders(key.layer, key.unit);
     coverage.uncovered += holders.empty();
     coverage.below_replicas += holders.size() < coordinator.policy().replicas;
-    if (holders.size() < 2) continue;
-    const std::string& node = map->FindShard(holders.front())->node;
-    coverage.on_one_node += std::all_of(holders.begin(), holders.end(), [&](base::ShardId id) {
-      return !node.empty() && map->FindShard(id)->node == node;
-    });
   }
   return coverage;
 }
@@ -115,7 +110,8 @@ v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator) {
   response.set_units_total(coordinator.membership().topology().units_total());
   response.set_units_uncovered(coverage.uncovered);
   response.set_units_below_replicas(coverage.below_replicas);
-  response.set_units_on_one_node(coverage.on_one_node);
+  response.set_units_sharing_node(coordinator.shortfall().sharing_node);
+  response.set_units_sharing_zone(coordinator.shortfall().sharing_zone);
   return response;
 }
 

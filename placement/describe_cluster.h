@@ -11,7 +11,6 @@ namespace moesaic::placement {
 struct Coverage {
   std::uint32_t uncovered = 0;       ///< Without a replica.
   std::uint32_t below_replicas = 0;  ///< With fewer replicas than wanted.
-  std::uint32_t on_one_node = 0;     ///< With several replicas, all on one node.
 };
 Coverage CoverageOf(const Coordinator& coordinator);
 

@@ -53,9 +53,11 @@ void LoadStatistics::Add(absl::Duration now, const LoadReport& report) {
   }
 }
 
+bool LoadStatistics::Known(std::uint32_t layers) const { return calls_ >= kEnoughCalls * layers; }
+
 std::vector<UnitLoad> LoadStatistics::Loads(std::uint32_t layers) const {
-  const double calls_per_layer = layers == 0 ? 0 : calls_ / layers;
-  if (calls_per_layer < kEnoughCalls) return {};
+  if (!Known(layers)) return {};
+  const double calls_per_layer = calls_ / layers;
   std::vector<UnitLoad> loads = sums_;
   for (UnitLoad& unit : loads) {
     unit.rows /= static_cast<float>(calls_per_layer);

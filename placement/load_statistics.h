@@ -31,8 +31,9 @@ class LoadStatistics {
   /// Takes in a report, checked against the topology. Requires: units below Reset's.
   void Add(absl::Duration now, const LoadReport& report);
 
-  /// Mean per expert call of each unit's layer, [units]; empty while too few calls are known to
-  /// tell units apart.
+  /// Whether enough calls are known to tell units apart.
+  bool Known(std::uint32_t layers) const;
+  /// Mean per expert call of each unit's layer, [units]; empty unless Known.
   std::vector<UnitLoad> Loads(std::uint32_t layers) const;
   ShardLoad Of(base::ShardId shard, absl::Duration now) const;
 

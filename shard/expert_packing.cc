@@ -55,9 +55,13 @@ absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
         "an expert's gate is ", base::ToAbsl(base::DTypeName(weights.gate.tensor.dtype)),
         ", its up ", base::ToAbsl(base::DTypeName(weights.up.tensor.dtype))));
   }
-  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource gate, Source(weights.gate));
-  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource up, Source(weights.up));
-  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource down, Source(weights.down));
+  // Read, not mapped: a shard loads while it serves, and must survive a disk that fails.
+  MOESAIC_ASSIGN_OR_RETURN(const model::LoadedWeight read_gate, checkpoint.Load(weights.gate));
+  MOESAIC_ASSIGN_OR_RETURN(const model::LoadedWeight read_up, checkpoint.Load(weights.up));
+  MOESAIC_ASSIGN_OR_RETURN(const model::LoadedWeight read_down, checkpoint.Load(weights.down));
+  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource gate, Source(read_gate.weight));
+  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource up, Source(read_up.weight));
+  MOESAIC_ASSIGN_OR_RETURN(const kernels::WeightSource down, Source(read_down.weight));
   PackedExpert packed;
   MOESAIC_ASSIGN_OR_RETURN(
       packed.gate_up,
@@ -65,9 +69,6 @@ absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
   MOESAIC_ASSIGN_OR_RETURN(
       packed.down,
       PackedMatrix::Pack(std::array{down}, StorageFor(down.weight.dtype, compute), {}, pool));
-  for (const model::Weight* weight : {&weights.gate, &weights.up, &weights.down}) {
-    checkpoint.ReleasePages(*weight);
-  }
   return packed;
 }
 

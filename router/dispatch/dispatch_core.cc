@@ -135,6 +135,7 @@ void ExpertDispatcher::Impl::SetPlacement(
     }
     for (const auto& link : removed) {
       links_.erase(link->info.id);
+      past_counters_[link->info.id] = link->counters;
       for (const rpc::Lane lane : kLanes) {
         link->stream(lane).connected = false;
         ReleaseLane(*link, lane, lost);
@@ -149,6 +150,7 @@ void ExpertDispatcher::Impl::SetPlacement(
   for (const placement::ShardInfo& info : added) {
     if (auto link = OpenLink(info)) {
       base::MutexLock lock(mutex_);
+      link->counters = past_counters_[info.id];  // a shard's counters go on over its links
       links_[info.id] = std::move(link);
     }
   }

@@ -66,4 +66,4 @@ def test_the_coordinator_exports_metrics(olmoe):
     coordinator = olmoe.child("coordinator")["http"]
     text = httpx.get(f"http://{coordinator}/metrics").text
     assert "moesaic_units_uncovered 0" in text
-    assert "moesaic_units_on_one_node" in text
+    assert "moesaic_units_sharing_node" in text

@@ -56,6 +56,14 @@ TEST_F(FileTest, MapsFiles) {
   MappedFile moved = *std::move(mapped);
   EXPECT_EQ(moved.bytes().size(), 6u);
 
+  std::byte read[3];
+  ASSERT_TRUE(moved.Read(moved.bytes().subspan(2, 3), read).ok());
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(read), 3), "ppe");
+  std::filesystem::resize_file(Path("m"), 3);
+  const absl::Status shrunk = moved.Read(moved.bytes().subspan(2, 3), read);
+  EXPECT_EQ(shrunk.code(), absl::StatusCode::kDataLoss) << "and no signal";
+  EXPECT_NE(shrunk.message().find(Path("m")), absl::string_view::npos);
+
   ASSERT_TRUE(WriteFileAtomically(Path("empty"), "").ok());
   EXPECT_TRUE(MappedFile::Open(Path("empty"))->bytes().empty());
   EXPECT_EQ(MappedFile::Open(Path("none")).status().code(), absl::StatusCode::kNotFound);

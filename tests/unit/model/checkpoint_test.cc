@@ -189,6 +189,20 @@ TEST(CheckpointTest, EveryTruncationOfAJsonFileIsAnErrorThatNamesIt) {
   }
 }
 
+TEST(CheckpointTest, LoadedWeightsAreCopies) {
+  const TempDir dir;
+  WriteSmallOlmoe(dir);
+  const auto checkpoint = Checkpoint::Open(dir.path());
+  ASSERT_TRUE(checkpoint.ok());
+  const auto mapped = (*checkpoint)->Find("lm_head.weight");
+  ASSERT_TRUE(mapped.ok());
+  const auto loaded = (*checkpoint)->Load(*mapped);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_NE(loaded->weight.tensor.data, mapped->tensor.data);
+  ASSERT_EQ(loaded->weight.bytes(), mapped->bytes());
+  EXPECT_EQ(std::memcmp(loaded->weight.tensor.data, mapped->tensor.data, mapped->bytes()), 0);
+}
+
 TEST(CheckpointTest, ReleasedPagesAreReadAgain) {
   const TempDir dir;
   WriteSmallOlmoe(dir);

@@ -166,7 +166,7 @@ TEST(CoordinatorServer, ServesItsMetrics) {
   const http::Client client = *http::Client::Create("http://" + server->http_address());
   // Gauges are first set by the first tick.
   std::string text;
-  while (text.find("moesaic_units_on_one_node 0") == std::string::npos) {
+  while (text.find("moesaic_units_sharing_node 0") == std::string::npos) {
     text = client.Get("/metrics")->body;
   }
   EXPECT_THAT(text, HasSubstr("moesaic_registered_shards 0"));

@@ -331,6 +331,33 @@ TEST_F(CoordinatorTest, AnEvacuatedShardServesUntilOthersHoldItsUnits) {
   EXPECT_THAT(shards_["a"].held, SizeIs(3));
 }
 
+TEST_F(CoordinatorTest, ARestartedCoordinatorKeepsHotReplicas) {
+  Restart({.expect_shards = 2});
+  FakeRouter router;
+  AddRouter(router, 1000);
+  // Unit 0 was hot and is held twice.
+  shards_["a"].held = {0, 1, 2};
+  shards_["b"].held = {0, 3, 4, 5};
+  ASSERT_TRUE(Join("a").ok());
+  ASSERT_TRUE(Join("b").ok());
+  v1::LoadReport report;
+  report.set_calls(200);
+  for (std::uint32_t unit = 0; unit < 6; ++unit) {
+    report.add_units(unit);
+    report.add_rows(unit == 0 ? 5000 : 500);
+    report.add_experts(unit == 0 ? 200 : 100);
+  }
+  ASSERT_TRUE(coordinator_->TakeLoad(1000, report).ok());
+  for (int second = 0; second < 20; ++second) {
+    Work(1);
+    coordinator_->Acknowledge(1000, router.received.back()->epoch());
+  }
+  EXPECT_TRUE(shards_["a"].held.contains(0));
+  EXPECT_TRUE(shards_["b"].held.contains(0));
+  report.set_units(1, 0);
+  EXPECT_EQ(coordinator_->TakeLoad(1000, report).code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(CoordinatorTest, FullShardsExchangeReplicas) {
   memory_bytes_ = 400;
   Restart({.replicas = 2, .expect_shards = 3});

@@ -102,6 +102,8 @@ TEST(ExpertDispatcherTest, AShardThatLeavesThePlacementLosesItsWork) {
   ASSERT_TRUE(a.WaitForDispatches(2));
   dispatcher->SetPlacement(Placement(2, 8, {&b}, kAllOnFirst));
   EXPECT_TRUE(call.Wait().failures.empty());
+  EXPECT_EQ(dispatcher->Stats().shards[0].dispatches, dispatcher->Stats().dispatches)
+      << "the counters of a shard's number go on";
 }
 
 TEST(ExpertDispatcherTest, WithoutAReplicaTheRowWaitsUntilOneComes) {
