@@ -34,7 +34,9 @@ void UnitLoad::Count(const ExpertCallState& call) {
 
 placement::LoadReport UnitLoad::Take(std::vector<ShardDispatchStats> shards, absl::Duration now) {
   placement::LoadReport report{.window = now - std::exchange(since_, now),
-                               .calls = std::exchange(calls_, 0), .units = {}, .shards = {}};
+                               .calls = std::exchange(calls_, 0),
+                               .units = {},
+                               .shards = {}};
   for (std::uint32_t unit = 0; unit < rows_.size(); ++unit) {
     if (rows_[unit] == 0) continue;
     report.units.push_back({.number = unit,
