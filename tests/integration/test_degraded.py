@@ -14,7 +14,7 @@ from cluster import Cluster, wait_until
 from golden import checkpoint
 
 # Nobody restarts the shard, and the coordinator does not give its units to another.
-FLAGS = dict(compute_dtype="f32", restart_delay=3600, lease_s=3600)
+FLAGS = dict(compute_dtype="f32", restart_delay=3600, lease_s=3600, emergency_after_s=3600)
 BODY = {"prompt": [5, 6, 7, 8], "max_tokens": 16, "temperature": 0, "ignore_eos": True, "logprobs": 2,
         "return_token_ids": True}
 
