@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The test suite. Installs what is missing, builds, tests, prints the minutes of each stage and closes
 # with a line that counts the tests. Exit code 1 when anything failed.
-#   scripts/test.sh          what CI runs: release with the whole suite and two minutes of chaos,
+#   scripts/test.sh          what CI runs: release with the whole suite and three minutes of chaos,
 #                            ASan+UBSan on unit tests and parsers, TSan on the label `threads`, CUDA
 #                            compiled for one architecture
 #   scripts/test.sh --full   the whole suite under ASan+UBSan and under TSan as well, and clang with
