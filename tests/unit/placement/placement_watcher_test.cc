@@ -106,15 +106,16 @@ TEST(PlacementWatcher, ReportsTheLoad) {
   OnePlacement service({3, 7});
   const auto server = Serve(service, "127.0.0.1:0");
   PlacementHolder holder;
-  const auto watcher = *PlacementWatcher::Start({.router = "r",
-                                                 .model = TestModel(),
-                                                 .take_load =
-                                                     [] {
-                                                       LoadReport report;
-                                                       report.calls = 5;
-                                                       return report;
-                                                     },
-                                                 .load_interval = absl::Milliseconds(5)},
+  PlacementWatcher::Options options;
+  options.router = "r";
+  options.model = TestModel();
+  options.load_interval = absl::Milliseconds(5);
+  options.take_load = [] {
+    LoadReport report;
+    report.calls = 5;
+    return report;
+  };
+  const auto watcher = *PlacementWatcher::Start(std::move(options),
                                                 *rpc::MakeChannel(server->address(), {}), holder);
   const auto requests = service.Await(4);
   EXPECT_FALSE(requests[0].has_load());
