@@ -47,9 +47,4 @@ const std::vector<std::uint32_t>& WantedPlacement::UnitsOf(base::ShardId shard) 
   return found == units_.end() ? none : found->second;
 }
 
-bool WantedPlacement::Has(base::ShardId shard, std::uint32_t unit) const {
-  const std::vector<base::ShardId>& holders = holders_[unit];
-  return std::binary_search(holders.begin(), holders.end(), shard);
-}
-
 }  // namespace moesaic::placement

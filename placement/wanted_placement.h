@@ -23,7 +23,6 @@ class WantedPlacement {
   const std::vector<std::uint32_t>& UnitsOf(base::ShardId shard) const;
   /// Ascending.
   const std::vector<base::ShardId>& HoldersOf(std::uint32_t unit) const { return holders_[unit]; }
-  bool Has(base::ShardId shard, std::uint32_t unit) const;
   std::uint32_t units() const { return static_cast<std::uint32_t>(holders_.size()); }
 
  private:
