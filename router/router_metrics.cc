@@ -17,7 +17,7 @@ void Raise(monitoring::Counter counter, std::uint64_t total) {
 void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler) {
   const Scheduler::Stats stats = scheduler.stats();
   const std::int32_t kv_blocks = scheduler.kv_blocks();
-  registry.Get(metrics::kQueueLength).Set(stats.waiting);
+  registry.Get(metrics::kQueueLength, {"normal"}).Set(stats.waiting);
   registry.Get(metrics::kRunningGenerations).Set(stats.running);
   registry.Get(metrics::kKvCacheUsageRatio)
       .Set(kv_blocks == 0 ? 0.0 : static_cast<double>(stats.kv_blocks_in_use) / kv_blocks);

@@ -8,9 +8,10 @@ namespace moesaic::router {
 struct CallMetrics {
   explicit CallMetrics(monitoring::Registry& registry)
       : in_flight(registry.Get(monitoring::metrics::kRequestsInFlight)),
-        prompt_tokens(registry.Get(monitoring::metrics::kPromptTokensTotal)),
-        cached_prompt_tokens(registry.Get(monitoring::metrics::kCachedPromptTokensTotal)),
-        generated_tokens(registry.Get(monitoring::metrics::kGeneratedTokensTotal)),
+        prompt_tokens(registry.Get(monitoring::metrics::kPromptTokensTotal, {"default"})),
+        cached_prompt_tokens(
+            registry.Get(monitoring::metrics::kCachedPromptTokensTotal, {"default"})),
+        generated_tokens(registry.Get(monitoring::metrics::kGeneratedTokensTotal, {"default"})),
         time_to_first_token(registry.Get(monitoring::metrics::kTimeToFirstTokenSeconds)),
         inter_token_latency(registry.Get(monitoring::metrics::kInterTokenLatencySeconds)),
         request_duration(registry.Get(monitoring::metrics::kRequestDurationSeconds)),

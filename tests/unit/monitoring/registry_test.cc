@@ -15,13 +15,13 @@ TEST(RegistryTest, ExposesWhatWasRecorded) {
   Registry registry;
   registry.Get(metrics::kRequestsTotal, {"/completions", "200"}).Increment();
   registry.Get(metrics::kRequestsTotal, {"/completions", "200"}).Increment(2);
-  registry.Get(metrics::kQueueLength).Set(7);
+  registry.Get(metrics::kQueueLength, {"normal"}).Set(7);
   registry.Get(metrics::kTimeToFirstTokenSeconds).Observe(0.3);
   const std::string text = registry.Exposition();
   EXPECT_THAT(text, HasSubstr("# HELP moesaic_requests_total "));
   EXPECT_THAT(text, HasSubstr("# TYPE moesaic_requests_total counter"));
   EXPECT_THAT(text, HasSubstr("moesaic_requests_total{code=\"200\",endpoint=\"/completions\"} 3"));
-  EXPECT_THAT(text, HasSubstr("moesaic_queue_length 7"));
+  EXPECT_THAT(text, HasSubstr("moesaic_queue_length{priority=\"normal\"} 7"));
   EXPECT_THAT(text, HasSubstr("moesaic_time_to_first_token_seconds_bucket{le=\"0.25\"} 0"));
   EXPECT_THAT(text, HasSubstr("moesaic_time_to_first_token_seconds_bucket{le=\"0.5\"} 1"));
 }
@@ -38,8 +38,8 @@ TEST(RegistryTest, ScrapeRefreshesGauges) {
 
 TEST(RegistryTest, SameSeriesFromEveryLookup) {
   Registry registry;
-  registry.Get(metrics::kGeneratedTokensTotal).Increment(5);
-  EXPECT_EQ(registry.Get(metrics::kGeneratedTokensTotal).Value(), 5);
+  registry.Get(metrics::kGeneratedTokensTotal, {"acme"}).Increment(5);
+  EXPECT_EQ(registry.Get(metrics::kGeneratedTokensTotal, {"acme"}).Value(), 5);
 }
 
 TEST(RegistryDeathTest, WrongNumberOfLabelsIsOurBug) {
