@@ -64,7 +64,8 @@ absl::Status Coordinator::AddShard(SessionId session, ShardDescription descripti
   base::LogInfo("shard ", name, " registered as number ", registered.id.value());
   shard_links_[session] = std::move(link);
   moves_.OnRegistered(registered.id);
-  assignment_due_ = now + policy_.settle;
+  assignment_due_ =
+      now + (assigned_once_ && guard_.MayRemove() ? policy_.settle_newcomers : policy_.settle);
   Outrank(theirs);
   SendDirective(*membership_.Find(registered.id));
   Advance();

@@ -33,6 +33,9 @@ struct CoordinatorPolicy {
   /// a shard between two attempts to register (1 s, and 1 s of the channel's), so that a restarted
   /// coordinator sees all of them before it speaks.
   absl::Duration settle = absl::Seconds(3);
+  /// The same once a lease has passed since the coordinator came, when it knows who is there: long
+  /// enough that shards started together are given units in one go.
+  absl::Duration settle_newcomers = absl::Milliseconds(500);
   /// Upper limit on the wait for `expect_shards`.
   absl::Duration expect_timeout = absl::Seconds(30);
   absl::Duration lease = absl::Seconds(10);     ///< A silent shard is gone after this.

@@ -192,6 +192,20 @@ TEST_F(CoordinatorTest, AJoiningShardTakesOverMakeBeforeBreak) {
   }
 }
 
+TEST_F(CoordinatorTest, ANewcomerToAKnownClusterIsGivenUnitsSoon) {
+  Restart({.expect_shards = 1});
+  ASSERT_TRUE(Join("a").ok());
+  Work(12);  // a lease on, everybody is known
+  ASSERT_TRUE(Join("b").ok());
+  clock_.Advance(absl::Milliseconds(400));
+  coordinator_->Advance();
+  EXPECT_THAT(control_.calls, IsEmpty()) << "others may be about to come with it";
+  clock_.Advance(absl::Milliseconds(100));
+  coordinator_->Advance();
+  ASSERT_THAT(control_.calls, SizeIs(1));
+  EXPECT_EQ(control_.calls[0].address, "b");
+}
+
 TEST_F(CoordinatorTest, ReplicasLieOnDifferentNodes) {
   Restart({.replicas = 2, .expect_shards = 4});
   for (const auto& [name, node] : {std::pair("a", "x"), {"b", "x"}, {"c", "y"}, {"d", "y"}}) {
