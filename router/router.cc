@@ -196,6 +196,7 @@ absl::Status Router::Impl::Serve() {
   api.http.allow_insecure = options_.insecure;
   api.http.max_body_bytes = options_.max_body_bytes;
   api.model_id = options_.model_id;
+  api.router_name = options_.name;
   api.build_version = options_.build;
   api.numerics_id = identity_.numerics_id;
   const std::string* chat_template = tokenizer_->config().FindChatTemplate();

@@ -85,14 +85,18 @@ void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve s
   if (!started.ok()) named.RespondError(started);
 }
 
-PlanContext ApiContext::MakePlanContext(std::string request_id, absl::Duration arrived,
-                                        absl::Duration timeout) const {
+PlanContext ApiContext::MakePlanContext(std::string request_id, std::string_view endpoint,
+                                        absl::Duration arrived, absl::Duration timeout) const {
+  // Clients may choose the same request id twice.
+  std::string usage_id = absl::StrCat(request_id, "/", RandomId());
   return {.generation_config = parts_.generation_config,
           .limits = parts_.generator.limits(),
           .enable_return_routed_experts = options_.enable_return_routed_experts,
           .enable_replay_routed_experts = options_.enable_replay_routed_experts,
           .max_choices = options_.max_choices,
           .request_id = std::move(request_id),
+          .usage_id = std::move(usage_id),
+          .endpoint = std::string(endpoint),
           .arrived = arrived,
           .timeout = timeout,
           .fallback_seed = Random64()};
@@ -101,7 +105,8 @@ PlanContext ApiContext::MakePlanContext(std::string request_id, absl::Duration a
 std::shared_ptr<GenerationCall> ApiContext::MakeCall(std::shared_ptr<Strand> strand, CallPlan plan,
                                                      std::unique_ptr<CallObserver> observer) {
   return std::make_shared<GenerationCall>(
-      GenerationCall::Environment{parts_.generator, parts_.tokenizer, parts_.clock, metrics_},
+      GenerationCall::Environment{parts_.generator, parts_.tokenizer, parts_.clock, metrics_,
+                                  parts_.usage, options_.model_id, options_.router_name},
       std::move(strand), std::move(plan), std::move(observer));
 }
 

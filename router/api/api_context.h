@@ -57,9 +57,10 @@ class ApiContext {
   using Serve = absl::AnyInvocable<absl::Status(const ApiExchange&, std::shared_ptr<Strand>)>;
   void RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve);
 
-  /// Everything of a PlanContext that does not depend on the request's fields.
-  PlanContext MakePlanContext(std::string request_id, absl::Duration arrived,
-                              absl::Duration timeout) const;
+  /// Everything of a PlanContext that does not depend on the request's fields. `endpoint`: as
+  /// metrics name it.
+  PlanContext MakePlanContext(std::string request_id, std::string_view endpoint,
+                              absl::Duration arrived, absl::Duration timeout) const;
   std::shared_ptr<GenerationCall> MakeCall(std::shared_ptr<Strand> strand, CallPlan plan,
                                            std::unique_ptr<CallObserver> observer);
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "http/server.h"
 #include "monitoring/registry.h"
+#include "monitoring/usage_sink.h"
 #include "router/scheduler/generation.h"
 
 namespace grpc {
@@ -27,6 +28,7 @@ namespace moesaic::router {
 struct ApiOptions {
   http::ServerOptions http;
   std::string model_id;  ///< The name clients ask for.
+  std::string router_name;
   std::string build_version;
   /// Reported as system_fingerprint: the numerics id.
   std::string numerics_id;
@@ -57,6 +59,7 @@ struct ApiParts {
   const model::GenerationConfig& generation_config;
   monitoring::Registry& metrics;
   const base::Clock& clock;
+  monitoring::UsageSink* usage = nullptr;  ///< Null: nobody keeps what requests used.
 };
 
 /// The router's front: the OpenAI-compatible HTTP API, and the gRPC service Inference, over one

@@ -76,6 +76,7 @@ absl::Status CheckOptions(const GenerationFields& fields, std::size_t prompts,
 GenerationRequest MakePrototype(const GenerationFields& fields, const PlanContext& context) {
   GenerationRequest prototype;
   prototype.request_id = context.request_id;
+  prototype.tenant = context.tenant;
   prototype.resume_token_ids = context.resume_token_ids;
   prototype.min_tokens = fields.min_tokens;
   prototype.sampling = ResolveSampling(fields, context);
@@ -99,6 +100,9 @@ absl::StatusOr<CallPlan> MakeCallPlan(const GenerationFields& fields,
   plan.choices_per_prompt = fields.n;
   plan.stop = fields.stop;
   plan.arrived = context.arrived;
+  plan.usage_id = context.usage_id;
+  plan.tenant = context.tenant;
+  plan.endpoint = context.endpoint;
   GenerationRequest generation = MakePrototype(fields, context);
   for (const std::vector<std::int32_t>& prompt : prompts) {
     MOESAIC_ASSIGN_OR_RETURN(generation.max_tokens,

@@ -21,6 +21,9 @@ struct PlanContext {
   bool enable_replay_routed_experts = false;
   int max_choices = 1;
   std::string request_id;
+  std::string usage_id = {};  ///< As in CallPlan, like the two below.
+  std::string tenant = "default";
+  std::string endpoint = {};
   absl::Duration arrived;           ///< Monotonic.
   absl::Duration timeout;           ///< From `arrived`.
   std::uint64_t fallback_seed = 0;  ///< For a request without one.

@@ -14,6 +14,23 @@ void Append(const AnswerText& text, ChoiceDelta& delta) {
   delta.text += text.content;
 }
 
+/// How a call ended. `answered`: somebody was still there to be told.
+monitoring::RequestOutcome OutcomeOf(const absl::Status& status, bool answered) {
+  if (!answered) return monitoring::RequestOutcome::kCancelled;
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return monitoring::RequestOutcome::kOk;
+    case absl::StatusCode::kCancelled:
+      return monitoring::RequestOutcome::kCancelled;
+    case absl::StatusCode::kDeadlineExceeded:
+      return monitoring::RequestOutcome::kDeadline;
+    case absl::StatusCode::kResourceExhausted:
+      return monitoring::RequestOutcome::kRefused;
+    default:
+      return monitoring::RequestOutcome::kFailed;
+  }
+}
+
 }  // namespace
 
 GenerationCall::GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand,
@@ -131,6 +148,7 @@ void GenerationCall::RecordTokens(Choice& choice, int tokens) {
   if (tokens == 0) return;
   const absl::Duration now = environment_.clock.Monotonic();
   if (!choice.last_token_at) {
+    choice.first_token_at = now;
     environment_.metrics.time_to_first_token.Observe(absl::ToDoubleSeconds(now - plan_.arrived));
   } else {
     const double each = absl::ToDoubleSeconds(now - *choice.last_token_at) / tokens;
@@ -140,6 +158,9 @@ void GenerationCall::RecordTokens(Choice& choice, int tokens) {
 }
 
 void GenerationCall::RecordPhases(const GenerationEvent& event) {
+  queue_time_ = std::max(queue_time_, event.queue_time);
+  prefill_time_ = std::max(prefill_time_, event.prefill_time);
+  decode_time_ = std::max(decode_time_, event.decode_time);
   environment_.metrics.queue_seconds.Observe(absl::ToDoubleSeconds(event.queue_time));
   environment_.metrics.prefill_seconds.Observe(absl::ToDoubleSeconds(event.prefill_time));
   environment_.metrics.decode_seconds.Observe(absl::ToDoubleSeconds(event.decode_time));
@@ -158,6 +179,38 @@ CallUsage GenerationCall::Usage() const {
   return usage;
 }
 
+monitoring::UsageRecord GenerationCall::MakeUsageRecord(const CallUsage& usage,
+                                                        monitoring::RequestOutcome outcome) const {
+  monitoring::UsageRecord record;
+  record.id = plan_.usage_id;
+  record.tenant = plan_.tenant;
+  record.model = std::string(environment_.model);
+  record.router = std::string(environment_.router);
+  record.endpoint = plan_.endpoint;
+  record.finished = environment_.clock.Now();
+  record.started = record.finished - (environment_.clock.Monotonic() - plan_.arrived);
+  record.outcome = outcome;
+  record.prompt_tokens = usage.prompt_tokens;
+  record.cached_prompt_tokens = usage.cached_prompt_tokens;
+  record.generated_tokens = usage.completion_tokens;
+  record.queue_seconds = absl::ToDoubleSeconds(queue_time_);
+  record.prefill_seconds = absl::ToDoubleSeconds(prefill_time_);
+  record.decode_seconds = absl::ToDoubleSeconds(decode_time_);
+  for (const Choice& choice : choices_) {
+    if (!choice.first_token_at) continue;
+    const double seconds = absl::ToDoubleSeconds(*choice.first_token_at - plan_.arrived);
+    record.first_token_seconds = std::min(record.first_token_seconds.value_or(seconds), seconds);
+  }
+  return record;
+}
+
+void GenerationCall::ReportUsage(const absl::Status& status, const CallUsage& usage) {
+  const bool computed = std::any_of(choices_.begin(), choices_.end(),
+                                    [](const Choice& choice) { return choice.submitted; });
+  if (environment_.usage == nullptr || !computed) return;
+  environment_.usage->Append(MakeUsageRecord(usage, OutcomeOf(status, observer_ != nullptr)));
+}
+
 void GenerationCall::End(const absl::Status& status) {
   CancelGenerations();
   const CallUsage usage = Usage();
@@ -168,6 +221,7 @@ void GenerationCall::End(const absl::Status& status) {
   metrics.generated_tokens.Increment(usage.completion_tokens);
   metrics.request_duration.Observe(
       absl::ToDoubleSeconds(environment_.clock.Monotonic() - plan_.arrived));
+  ReportUsage(status, usage);
   // Let go first: the observer leads to the connection, whose callback leads back here.
   std::unique_ptr<CallObserver> observer = std::move(observer_);
   if (observer) observer->OnEnd(status, usage);

@@ -4,12 +4,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "model/tokenizer.h"
+#include "monitoring/usage_sink.h"
 #include "router/api/call_metrics.h"
 #include "router/api/front_end.h"
 #include "router/api/text_assembler.h"
@@ -25,6 +27,9 @@ struct CallPlan {
   /// Where the answers start; kContent: they are not divided.
   AnswerPart answer_start = AnswerPart::kContent;
   absl::Duration arrived;  ///< Monotonic.
+  std::string usage_id;    ///< Of its usage record; unique for ever.
+  std::string tenant = "default";
+  std::string endpoint;  ///< As metrics name it.
 };
 
 /// What became of one choice since its last delta.
@@ -76,6 +81,9 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     const model::Tokenizer& tokenizer;
     const base::Clock& clock;
     CallMetrics& metrics;
+    monitoring::UsageSink* usage = nullptr;  ///< Null: nobody keeps it.
+    std::string_view model = {};
+    std::string_view router = {};
   };
 
   GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand, CallPlan plan,
@@ -97,6 +105,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     int degraded_tokens = 0;
     int completion_tokens = 0;
     int reasoning_tokens = 0;
+    std::optional<absl::Duration> first_token_at = {};
     std::optional<absl::Duration> last_token_at = {};
     ChoiceDelta delta = {};  ///< Being put together.
   };
@@ -111,6 +120,10 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   void RecordTokens(Choice& choice, int tokens);
   void RecordPhases(const GenerationEvent& event);
   CallUsage Usage() const;
+  /// What the ledger is to know. `outcome`: how it ended.
+  monitoring::UsageRecord MakeUsageRecord(const CallUsage& usage,
+                                          monitoring::RequestOutcome outcome) const;
+  void ReportUsage(const absl::Status& status, const CallUsage& usage);
   void End(const absl::Status& status);
   void CancelGenerations();
 
@@ -121,6 +134,10 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   std::unique_ptr<CallObserver> observer_;  // null once ended
   std::vector<Choice> choices_;
   int unfinished_ = 0;
+  // Longest of the choices, of those that ran to their end.
+  absl::Duration queue_time_;
+  absl::Duration prefill_time_;
+  absl::Duration decode_time_;
 };
 
 }  // namespace moesaic::router

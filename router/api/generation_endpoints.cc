@@ -1,6 +1,7 @@
 #include "router/api/generation_endpoints.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,12 +18,13 @@ namespace {
 
 using TokenIds = std::vector<std::int32_t>;
 
-absl::StatusOr<PlanContext> PlanContextFor(ApiContext& api, const ApiExchange& exchange) {
+absl::StatusOr<PlanContext> PlanContextFor(ApiContext& api, const ApiExchange& exchange,
+                                           std::string_view endpoint) {
   MOESAIC_ASSIGN_OR_RETURN(
       const absl::Duration timeout,
       ParseTimeout(exchange.exchange->request().HeaderValue("x-request-timeout-ms"),
                    api.options().default_timeout, api.options().max_timeout));
-  return api.MakePlanContext(exchange.request_id, exchange.arrived, timeout);
+  return api.MakePlanContext(exchange.request_id, endpoint, exchange.arrived, timeout);
 }
 
 AnswerContext MakeAnswerContext(const ApiContext& api, const GenerationFields& fields,
@@ -63,7 +65,7 @@ absl::Status StartChat(ApiContext& api, const ApiExchange& exchange,
   MOESAIC_ASSIGN_OR_RETURN(const ChatRequest request, ParseChatRequest(body));
   api.CountUnknownFields(request.unknown_fields);
   MOESAIC_RETURN_IF_ERROR(api.CheckModel(request.model));
-  MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange));
+  MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange, "/chat/completions"));
   MOESAIC_ASSIGN_OR_RETURN(EncodedChat prompt, api.EncodeChat(request.prompt));
   MOESAIC_ASSIGN_OR_RETURN(CallPlan plan, MakeCallPlan(request, {prompt.token_ids}, context));
   plan.answer_start = prompt.answer_start;
@@ -95,7 +97,7 @@ absl::Status StartCompletion(ApiContext& api, const ApiExchange& exchange,
   MOESAIC_ASSIGN_OR_RETURN(const CompletionRequest request, ParseCompletionRequest(body));
   api.CountUnknownFields(request.unknown_fields);
   MOESAIC_RETURN_IF_ERROR(api.CheckModel(request.model));
-  MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange));
+  MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange, "/completions"));
   // With nothing to generate, the prompt still has to be computed for something.
   if (request.echo && (request.top_logprobs || request.max_tokens == 0)) {
     context.prompt_top_logprobs = request.top_logprobs.value_or(0);

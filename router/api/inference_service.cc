@@ -18,6 +18,8 @@ namespace {
 
 using TokenIds = std::vector<std::int32_t>;
 
+constexpr char kEndpoint[] = "grpc/Generate";
+
 /// The request as the JSON body it would be, so that one table checks both APIs.
 Json ToFields(const v1::GenerateRequest& request) {
   const v1::SamplingParams& sampling = request.sampling();
@@ -149,7 +151,7 @@ class InferenceService final : public v1::Inference::CallbackService {
           api_.parts()
               .metrics
               .Get(monitoring::metrics::kRequestsTotal,
-                   {"grpc/Generate", std::to_string(http::HttpStatusOf(status))})
+                   {kEndpoint, std::to_string(http::HttpStatusOf(status))})
               .Increment();
         });
     if (api_.options().degraded) context->AddInitialMetadata(kDegradedHeader, kDegradedMode);
@@ -186,7 +188,7 @@ class InferenceService final : public v1::Inference::CallbackService {
     MOESAIC_RETURN_IF_ERROR(api_.CheckModel(fields.model));
     MOESAIC_ASSIGN_OR_RETURN(const TokenIds prompt, ReadPrompt(api_, request));
     PlanContext context =
-        api_.MakePlanContext(ChooseRequestId(request.request_id()), arrived, timeout);
+        api_.MakePlanContext(ChooseRequestId(request.request_id()), kEndpoint, arrived, timeout);
     context.resume_token_ids.assign(request.resume_token_ids().begin(),
                                     request.resume_token_ids().end());
     if (request.prompt_logprobs()) {

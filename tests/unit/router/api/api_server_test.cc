@@ -375,7 +375,7 @@ TEST_F(ApiServerTest, MetricsCountWhatHappened) {
       "moesaic_requests_total{code=\"200\",endpoint=\"/completions\"} 1",
       "moesaic_requests_total{code=\"404\",endpoint=\"other\"} 1",
       "moesaic_unknown_request_fields_total 1",
-      "moesaic_generated_tokens_total 6",
+      "moesaic_generated_tokens_total{tenant=\"default\"} 6",
       "moesaic_time_to_first_token_seconds_count 1",
   };
   // A request is counted when its answer has been sent, which its client may notice first.

@@ -14,10 +14,23 @@
 namespace moesaic::router {
 namespace {
 
+using monitoring::RequestOutcome;
 using testing::ElementsAre;
 
 /// What a call reported; read it after the front end has stopped.
-struct Record {
+struct Record final : monitoring::UsageSink {
+  void Append(monitoring::UsageRecord record) override {
+    EXPECT_TRUE(ends.empty()) << "the answer left before its usage was kept";
+    usage_records.push_back(std::move(record));
+  }
+
+  std::vector<RequestOutcome> Outcomes() const {
+    std::vector<RequestOutcome> outcomes;
+    for (const monitoring::UsageRecord& record : usage_records) outcomes.push_back(record.outcome);
+    return outcomes;
+  }
+
+  std::vector<monitoring::UsageRecord> usage_records;
   int accepted = 0;
   std::vector<ChoiceDelta> deltas;
   std::vector<absl::Status> ends;
@@ -56,12 +69,17 @@ class GenerationCallTest : public testing::Test {
     plan.answer_start = answer_start;
     plan.choices_per_prompt = choices;
     plan.stop = std::move(stop);
+    plan.usage_id = "id";
+    plan.tenant = "t";
+    plan.endpoint = "/e";
+    plan.arrived = base::Clock::Real().Monotonic() - absl::Seconds(2);
     GenerationRequest generation;
     generation.prompt_token_ids = {1, 2, 3};
     plan.generations.assign(choices, generation);
     const std::shared_ptr<Strand> strand = front_end_.NewStrand();
     auto call = std::make_shared<GenerationCall>(
-        GenerationCall::Environment{generator_, *tokenizer_, base::Clock::Real(), call_metrics_},
+        GenerationCall::Environment{generator_, *tokenizer_, base::Clock::Real(), call_metrics_,
+                                    &record_, "m", "r"},
         strand, std::move(plan), std::make_unique<RecordingObserver>(record_));
     strand->Post([call] { call->Start(); });
     return call;
@@ -89,6 +107,36 @@ TEST_F(GenerationCallTest, TurnsTokensIntoText) {
   EXPECT_EQ(call_metrics_.generated_tokens.Value(), 5);
   EXPECT_EQ(call_metrics_.in_flight.Value(), 0);
   EXPECT_TRUE(record_.destroyed);
+}
+
+TEST_F(GenerationCallTest, ReportsWhatItUsedBeforeItsEnd) {
+  Start(2);
+  ASSERT_TRUE(generator_.AwaitSubmitted(2));
+  generator_.Emit(0, Tokens("ab"));
+  for (int choice : {0, 1}) {
+    GenerationEvent event = Finished();
+    event.queue_time = absl::Seconds(1);
+    event.prefill_time = absl::Seconds(3 + choice);
+    event.decode_time = absl::Seconds(6 - choice);
+    generator_.Emit(choice, event);
+  }
+  front_end_.Stop();
+  ASSERT_EQ(record_.usage_records.size(), 1u);
+  const monitoring::UsageRecord& used = record_.usage_records[0];
+  EXPECT_EQ(used.id, "id");
+  EXPECT_EQ(used.tenant, "t");
+  EXPECT_EQ(used.model, "m");
+  EXPECT_EQ(used.router, "r");
+  EXPECT_EQ(used.endpoint, "/e");
+  EXPECT_EQ(used.outcome, RequestOutcome::kOk);
+  EXPECT_EQ(used.prompt_tokens, 3);
+  EXPECT_EQ(used.generated_tokens, record_.usage.completion_tokens);
+  EXPECT_EQ(used.queue_seconds, 1);
+  EXPECT_EQ(used.prefill_seconds, 4);
+  EXPECT_EQ(used.decode_seconds, 6);
+  ASSERT_TRUE(used.first_token_seconds.has_value());
+  EXPECT_GE(*used.first_token_seconds, 2);
+  EXPECT_GE(absl::ToDoubleSeconds(used.finished - used.started), 2);
 }
 
 TEST_F(GenerationCallTest, StopTextEndsTheChoiceAndCancelsIt) {
@@ -202,6 +250,7 @@ TEST_F(GenerationCallTest, OneFailureFailsTheCall) {
   generator_.Emit(0, Finished());
   front_end_.Stop();
   EXPECT_THAT(record_.ends, ElementsAre(absl::InternalError("non-finite logits")));
+  EXPECT_THAT(record_.Outcomes(), ElementsAre(RequestOutcome::kFailed));
   EXPECT_THAT(generator_.cancelled(), ElementsAre(0));
 }
 
@@ -214,7 +263,18 @@ TEST_F(GenerationCallTest, RefusalCancelsWhatWasTaken) {
   front_end_.Stop();
   EXPECT_EQ(record_.accepted, 0);
   EXPECT_THAT(record_.ends, ElementsAre(absl::ResourceExhaustedError("queue full")));
+  EXPECT_THAT(record_.Outcomes(), ElementsAre(RequestOutcome::kRefused));
   EXPECT_THAT(generator_.cancelled(), ElementsAre(0, 1));
+}
+
+TEST_F(GenerationCallTest, WhatNeverRanUsedNothing) {
+  generator_.SetScript([](const GenerationRequest&, Generator::Sink&) {
+    return absl::ResourceExhaustedError("queue full");
+  });
+  Start(1);
+  front_end_.Stop();
+  EXPECT_EQ(record_.ends.size(), 1u);
+  EXPECT_THAT(record_.usage_records, testing::IsEmpty());
 }
 
 TEST_F(GenerationCallTest, CancelEndsSilently) {
@@ -226,6 +286,7 @@ TEST_F(GenerationCallTest, CancelEndsSilently) {
   generator_.Emit(1, Tokens("x"));
   front_end_.Stop();
   EXPECT_TRUE(record_.ends.empty());
+  EXPECT_THAT(record_.Outcomes(), ElementsAre(RequestOutcome::kCancelled));
   EXPECT_TRUE(record_.destroyed);
   EXPECT_THAT(generator_.cancelled(), ElementsAre(1));
   EXPECT_EQ(call_metrics_.in_flight.Value(), 0);
