@@ -109,7 +109,8 @@ void Coordinator::RemoveShard(SessionId session) {
 }
 
 absl::Status Coordinator::AddRouter(SessionId session, std::string name, ModelIdentity model,
-                                    base::PlacementEpoch acknowledged, RouterLink link) {
+                                    base::PlacementEpoch acknowledged, RouterLink link,
+                                    RouterDescription description) {
   if (name.empty()) return absl::InvalidArgumentError("a router has no name");
   if (membership_.model()) {
     MOESAIC_RETURN_IF_ERROR(CheckSameModel(*membership_.model(), model));
@@ -119,7 +120,8 @@ absl::Status Coordinator::AddRouter(SessionId session, std::string name, ModelId
   router = {.name = std::move(name),
             .model = std::move(model),
             .acknowledged = acknowledged,
-            .link = std::move(link)};
+            .link = std::move(link),
+            .description = std::move(description)};
   Outrank(acknowledged);
   if (published_ != nullptr) router.link.send(published_);
   return absl::OkStatus();
@@ -134,13 +136,14 @@ void Coordinator::Acknowledge(SessionId session, base::PlacementEpoch epoch) {
 }
 
 absl::Status Coordinator::TakeLoad(SessionId session, const v1::LoadReport& report) {
-  if (!routers_.contains(session) || !membership_.model()) return absl::OkStatus();
-  MOESAIC_ASSIGN_OR_RETURN(const LoadReport load,
-                           LoadReportFromProto(report, membership_.topology()));
+  const auto router = routers_.find(session);
+  if (router == routers_.end() || !membership_.model()) return absl::OkStatus();
+  MOESAIC_ASSIGN_OR_RETURN(LoadReport load, LoadReportFromProto(report, membership_.topology()));
   const absl::Duration now = clock_.Monotonic();
   const auto layers = static_cast<std::uint32_t>(membership_.topology().moe_layers.size());
   const bool was_known = loads_.Known(layers);
   loads_.Add(now, load);
+  router->second.load = std::move(load.router);
   // What was assigned without loads, as after a restart, does not know which replicas are hot.
   if (assigned_once_ && !was_known && loads_.Known(layers)) assignment_due_ = now;
   return absl::OkStatus();
@@ -375,7 +378,8 @@ PlacementMap::Parts Coordinator::MakeParts() const {
                             .incarnation = member.description.incarnation,
                             .us_per_row = member.description.us_per_row,
                             .us_per_expert = member.description.us_per_expert,
-                            .draining = member.draining});
+                            .draining = member.draining,
+                            .node_share = member.description.node_share});
     for (const std::uint32_t unit : member.held) parts.holders[unit].push_back(id);
   }
   if (guard_.MayRemove()) LeaveOutLeaving(parts);

@@ -21,6 +21,8 @@
 #include "placement/removal_guard.h"
 #include "placement/shard_control.h"
 #include "placement/view/placement_map.h"
+#include "placement/view/router_description.h"
+#include "placement/view/router_load.h"
 #include "placement/wanted_placement.h"
 
 namespace moesaic::placement {
@@ -82,6 +84,8 @@ class Coordinator {
     ModelIdentity model;
     base::PlacementEpoch acknowledged;
     RouterLink link;
+    RouterDescription description;
+    RouterLoad load = {};  ///< Its last report.
   };
 
   /// All borrowed.
@@ -99,7 +103,8 @@ class Coordinator {
   /// Errors: InvalidArgument without a name; FailedPrecondition naming both values for a router of
   /// another model.
   absl::Status AddRouter(SessionId session, std::string name, ModelIdentity model,
-                         base::PlacementEpoch acknowledged, RouterLink link);
+                         base::PlacementEpoch acknowledged, RouterLink link,
+                         RouterDescription description = {});
   void Acknowledge(SessionId session, base::PlacementEpoch epoch);
   /// A router says what it had computed. Errors: InvalidArgument naming what contradicts the model;
   /// the report is then ignored.

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "monitoring/node_share.h"
 #include "placement/coordinator.h"
 
 namespace moesaic::placement {
@@ -13,8 +14,11 @@ namespace moesaic::placement {
 struct CoordinatorOptions : CoordinatorPolicy {
   std::string listen_address = "127.0.0.1:0";
   std::string http_address;  ///< host:port of /metrics; empty = not served.
-  bool insecure = false;     ///< Allow listening beyond loopback without TLS.
-  bool reflection = false;   ///< gRPC server reflection, for people with grpcurl.
+  std::string node;          ///< Machine it runs on.
+  std::string zone;          ///< Failure zone of that machine.
+  monitoring::NodeShare node_share;
+  bool insecure = false;    ///< Allow listening beyond loopback without TLS.
+  bool reflection = false;  ///< gRPC server reflection, for people with grpcurl.
 };
 
 /// One coordinator process: serves Coordinator and health, keeps the membership, brings shards to

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "placement/describe_cluster.h"
+#include "placement/view/node_share_proto.h"
 #include "rpc/status_map.h"
 
 namespace moesaic::placement {
@@ -29,12 +30,14 @@ absl::StatusOr<ShardDescription> DescriptionFromProto(const v1::ShardRegistratio
                                .memory_bytes = proto.memory_bytes(),
                                .node = proto.node(),
                                .zone = proto.zone(),
-                               .price_class = proto.price_class(),
+                               .node_share = {},
+                               .http_address = proto.http_address(),
                                .device_kind = proto.device_kind(),
                                .us_per_row = proto.us_per_row(),
                                .us_per_expert = proto.us_per_expert(),
                                .build = proto.build()};
   MOESAIC_RETURN_IF_ERROR(CheckSpeed(proto.us_per_row(), proto.us_per_expert()));
+  MOESAIC_ASSIGN_OR_RETURN(description.node_share, NodeShareFromProto(proto));
   MOESAIC_ASSIGN_OR_RETURN(description.topology, TopologyFromProto(proto.topology()));
   return description;
 }
@@ -48,6 +51,7 @@ absl::StatusOr<ShardNews> NewsFromProto(const v1::ShardReport& proto,
                  .draining = proto.draining(),
                  .evacuating = proto.evacuating(),
                  .expert_rows_total = proto.expert_rows_total(),
+                 .busy_seconds_total = proto.busy_seconds_total(),
                  .us_per_row = proto.us_per_row(),
                  .us_per_expert = proto.us_per_expert()};
   if (!proto.held_units_valid()) return news;
@@ -152,13 +156,17 @@ void CoordinatorService::OnWatchRequest(SessionId id, const std::shared_ptr<Rout
     if (!taken.ok()) session->End(rpc::ToGrpcStatus(taken));
     return;
   }
+  absl::StatusOr<RouterDescription> description =
+      RouterDescriptionFromProto(request.registration());
+  if (!description.ok()) return session->End(rpc::ToGrpcStatus(description.status()));
   const absl::Status added = coordinator_.AddRouter(
       id, request.router(), IdentityFromProto(request.model()), acknowledged,
       {.send =
            [session](const std::shared_ptr<const PlacementMap>& map) {
              session->Send(map->ToProto());
            },
-       .end = [session](const absl::Status& status) { session->End(rpc::ToGrpcStatus(status)); }});
+       .end = [session](const absl::Status& status) { session->End(rpc::ToGrpcStatus(status)); }},
+      *std::move(description));
   if (!added.ok()) session->End(rpc::ToGrpcStatus(added));
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "placement/forecast.h"
+#include "placement/view/node_share_proto.h"
 
 namespace moesaic::placement {
 namespace {
@@ -43,6 +44,7 @@ void DescribeMember(const Coordinator& coordinator, const Member& member, v1::Sh
   placed.set_us_per_row(member.us_per_row);
   placed.set_us_per_expert(member.us_per_expert);
   placed.set_draining(member.draining);
+  NodeShareToProto(member.description.node_share, placed);
   status.set_state(StateOf(coordinator, member));
   status.set_held_bytes(member.held_bytes);
   status.set_memory_bytes(member.description.memory_bytes);
@@ -53,7 +55,8 @@ void DescribeMember(const Coordinator& coordinator, const Member& member, v1::Sh
   status.set_problem(ProblemOf(coordinator, member));
   status.set_build(member.description.build);
   status.set_device_kind(member.description.device_kind);
-  status.set_price_class(member.description.price_class);
+  status.set_price_class(member.description.node_share.price_class);
+  status.set_http_address(member.description.http_address);
   status.set_rows_per_s(coordinator.loads().Of(member.id, coordinator.now()).rows_per_s);
 }
 
@@ -94,6 +97,8 @@ v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator) {
     v1::RouterStatus& status = *response.add_routers();
     status.set_router(router.name);
     *status.mutable_acknowledged() = EpochToProto(router.acknowledged);
+    *status.mutable_registration() = RouterDescriptionToProto(router.description);
+    *status.mutable_load() = RouterLoadToProto(router.load);
   }
   for (const std::string& warning : coordinator.warnings()) response.add_warnings(warning);
   for (const DecisionLog::Decision& decision : coordinator.decisions().decisions()) {

@@ -95,6 +95,7 @@ void Membership::Take(absl::Duration now, ShardNews news, Member& member) {
   member.held_bytes = news.held_bytes;
   member.draining = news.draining;
   member.expert_rows_total = news.expert_rows_total;
+  member.busy_seconds_total = news.busy_seconds_total;
   if (news.us_per_row <= 0 && news.us_per_expert <= 0) return;
   member.us_per_row = news.us_per_row;
   member.us_per_expert = news.us_per_expert;

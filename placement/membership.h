@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/ids.h"
+#include "monitoring/node_share.h"
 #include "placement/view/topology.h"
 
 namespace moesaic::placement {
@@ -27,7 +28,8 @@ struct ShardDescription {
   std::uint64_t memory_bytes = 0;
   std::string node;
   std::string zone;
-  std::string price_class;
+  monitoring::NodeShare node_share;
+  std::string http_address;  ///< host:port of its /metrics; empty = none.
   std::string device_kind;
   double us_per_row = 0;
   double us_per_expert = 0;
@@ -43,8 +45,9 @@ struct ShardNews {
   bool draining = false;
   bool evacuating = false;  ///< Only heard at registration: afterwards it repeats what we say.
   std::uint64_t expert_rows_total = 0;
-  double us_per_row = 0;     ///< As measured while serving; 0 = not measured.
-  double us_per_expert = 0;  ///< As measured while serving; 0 = not measured.
+  double busy_seconds_total = 0;  ///< Computed since its process started.
+  double us_per_row = 0;          ///< As measured while serving; 0 = not measured.
+  double us_per_expert = 0;       ///< As measured while serving; 0 = not measured.
 };
 
 /// A shard the coordinator knows.
@@ -65,6 +68,7 @@ struct Member {
   bool draining = false;    ///< It takes no new work.
   bool evacuating = false;  ///< It serves, but others are to take over what it holds.
   std::uint64_t expert_rows_total = 0;
+  double busy_seconds_total = 0;
   double us_per_row = 0;      ///< Measured while serving, or else when it started; 0 = neither.
   double us_per_expert = 0;   ///< The same.
   bool speed_served = false;  ///< They were measured while serving.

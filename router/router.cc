@@ -58,9 +58,10 @@ class Router::Impl {
 
   absl::Status Build() {
     MOESAIC_RETURN_IF_ERROR(OpenModel());
-    MOESAIC_RETURN_IF_ERROR(FollowPlacement());
+    MOESAIC_RETURN_IF_ERROR(CreateDispatcher());
     MOESAIC_RETURN_IF_ERROR(BuildCore());
-    return Serve();
+    MOESAIC_RETURN_IF_ERROR(Serve());
+    return FollowPlacement();
   }
 
   void Shutdown(absl::Duration grace) {
@@ -95,9 +96,11 @@ class Router::Impl {
   }
 
   absl::Status OpenModel();
-  absl::Status FollowPlacement();
+  absl::Status CreateDispatcher();
   absl::Status BuildCore();
   absl::Status Serve();
+  /// Last: the coordinator is told where the API is. Nothing is ready before there is a placement.
+  absl::Status FollowPlacement();
 
   const RouterOptions options_;
   const base::Clock& clock_;
@@ -136,7 +139,7 @@ absl::Status Router::Impl::OpenModel() {
   return absl::OkStatus();
 }
 
-absl::Status Router::Impl::FollowPlacement() {
+absl::Status Router::Impl::CreateDispatcher() {
   ExpertDispatcher::Options options;
   options.hello.sender = options_.name;
   options.hello.build = options_.build;
@@ -150,19 +153,6 @@ absl::Status Router::Impl::FollowPlacement() {
   placement_.AddListener([this](std::shared_ptr<const placement::PlacementMap> map) {
     dispatcher_->SetPlacement(std::move(map));
   });
-
-  MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
-                           rpc::MakeChannel(options_.coordinator_address, {}));
-  placement::PlacementWatcher::Options watch;
-  watch.router = options_.name;
-  watch.model = identity_;
-  watch.take_load = [this] { return dispatcher_->TakeLoad(); };
-  if (!options_.state_dir.empty()) {
-    MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options_.state_dir));
-    watch.state_path = options_.state_dir + "/placement";
-  }
-  MOESAIC_ASSIGN_OR_RETURN(
-      watcher_, placement::PlacementWatcher::Start(std::move(watch), channel, placement_));
   return absl::OkStatus();
 }
 
@@ -222,6 +212,27 @@ absl::Status Router::Impl::Serve() {
   rpc.services = {&api_->inference_service()};
   MOESAIC_ASSIGN_OR_RETURN(grpc_server_, rpc::StartServer(std::move(rpc)));
   grpc_server_->SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status Router::Impl::FollowPlacement() {
+  MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                           rpc::MakeChannel(options_.coordinator_address, {}));
+  placement::PlacementWatcher::Options watch;
+  watch.router = options_.name;
+  watch.model = identity_;
+  watch.description = {.http_address = http_address_,
+                       .node = options_.node,
+                       .zone = options_.zone,
+                       .node_share = options_.node_share,
+                       .build = options_.build};
+  watch.take_load = [this] { return dispatcher_->TakeLoad(); };
+  if (!options_.state_dir.empty()) {
+    MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options_.state_dir));
+    watch.state_path = options_.state_dir + "/placement";
+  }
+  MOESAIC_ASSIGN_OR_RETURN(
+      watcher_, placement::PlacementWatcher::Start(std::move(watch), channel, placement_));
   return absl::OkStatus();
 }
 

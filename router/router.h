@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/dtype.h"
+#include "monitoring/node_share.h"
 #include "router/api/reasoning_mode.h"
 
 namespace moesaic::router {
@@ -18,6 +19,9 @@ struct RouterOptions {
   std::string model_id;   ///< Name clients ask for; not empty.
   std::string name = "router-1";
   std::string build;
+  std::string node;  ///< Machine it runs on.
+  std::string zone;  ///< Failure zone of that machine.
+  monitoring::NodeShare node_share;
   base::DType compute_dtype = base::DType::kBF16;  ///< kF32 or kBF16.
   base::DType wire_dtype = base::DType::kBF16;     ///< kF32, kBF16 or kF8E4M3.
   std::uint32_t unit_size = 1;                     ///< Experts per unit; the whole cluster agrees.

@@ -14,8 +14,12 @@ absl::StatusOr<RunningServer> Start(const ShardFlags& flags) {
   MOESAIC_ASSIGN_OR_RETURN(shard::ShardOptions options, flags.Resolve());
   MOESAIC_ASSIGN_OR_RETURN(std::shared_ptr<shard::Shard> server,
                            shard::Shard::Build(std::move(options)));
-  return RunningServer{{{"grpc", server->address()}},
-                       [server](absl::Duration grace) { server->Shutdown(grace); }};
+  RunningServer running{{{"grpc", server->address()}},
+                        [server](absl::Duration grace) { server->Shutdown(grace); }};
+  if (!server->http_address().empty()) {
+    running.addresses.emplace_back("http", server->http_address());
+  }
+  return running;
 }
 
 }  // namespace

@@ -13,9 +13,14 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "grpcpp/channel.h"
+#include "http/listen_address.h"
+#include "http/metrics_route.h"
+#include "http/server.h"
 #include "kernels/contract.h"
 #include "model/fingerprint.h"
 #include "model/identity.h"
+#include "monitoring/registry.h"
+#include "placement/view/node_share_proto.h"
 #include "rpc/channel_factory.h"
 #include "rpc/server_factory.h"
 #include "shard/calibration.h"
@@ -96,11 +101,13 @@ class Shard::Impl {
   absl::Status Start();
   void Shutdown(absl::Duration deadline);
   const std::string& address() const { return server_->address(); }
+  const std::string& http_address() const { return http_address_; }
   std::uint64_t expert_rows_total() const { return engine_.expert_rows_total(); }
 
  private:
   v1::ShardRegistration Registration() const;
   v1::ShardReport Report(bool with_units) const;
+  absl::Status StartHttp();
   absl::Status StartRegistration();
   /// Health and the coordinator follow what the shard holds.
   void OnChange();
@@ -108,6 +115,7 @@ class Shard::Impl {
   const ShardOptions options_;
   const std::uint64_t incarnation_ = NewIncarnation();
   const base::Clock& clock_;
+  monitoring::Registry metrics_;
   const std::unique_ptr<model::Checkpoint> checkpoint_;
   const placement::ModelIdentity identity_;
   const std::unique_ptr<base::ComputePool> pool_;
@@ -119,6 +127,8 @@ class Shard::Impl {
   ShardService service_;
   rpc::DispatchServer dispatch_;
   std::unique_ptr<rpc::ServerHandle> server_;
+  std::unique_ptr<http::Server> http_;
+  std::string http_address_;
   std::unique_ptr<RegistrationClient> registration_;
   std::thread restore_;
   /// What the coordinator said last; only repeated to the next one.
@@ -180,12 +190,31 @@ absl::Status Shard::Impl::Start() {
   server.enable_reflection = options_.reflection;
   server.dispatch = &dispatch_;  // registers service_ too
   MOESAIC_ASSIGN_OR_RETURN(server_, rpc::StartServer(std::move(server)));
+  MOESAIC_RETURN_IF_ERROR(StartHttp());
   if (!options_.coordinator_address.empty()) MOESAIC_RETURN_IF_ERROR(StartRegistration());
   {
     base::MutexLock lock(change_mutex_);
     started_ = true;
   }
   restore_ = std::thread([this] { keeper_.Restore(); });
+  return absl::OkStatus();
+}
+
+absl::Status Shard::Impl::StartHttp() {
+  if (options_.http_address.empty()) return absl::OkStatus();
+  MOESAIC_ASSIGN_OR_RETURN(const http::ListenAddress listen,
+                           http::ParseListenAddress(options_.http_address));
+  http::ServerOptions server;
+  server.address = listen.host;
+  server.port = listen.port;
+  server.allow_insecure = options_.insecure;
+  server.io_threads = 1;
+  metrics_.Get(monitoring::metrics::kBuildInfo, {options_.build, "shard", identity_.numerics_id})
+      .Set(1);
+  http::RouteTable routes;
+  http::AddMetricsRoute(routes, metrics_);
+  MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(server), std::move(routes)));
+  http_address_ = absl::StrCat(listen.host, ":", http_->port());
   return absl::OkStatus();
 }
 
@@ -213,7 +242,8 @@ v1::ShardRegistration Shard::Impl::Registration() const {
   registration.set_memory_bytes(options_.memory_bytes);
   registration.set_node(options_.node);
   registration.set_zone(options_.zone);
-  registration.set_price_class(options_.price_class);
+  placement::NodeShareToProto(options_.node_share, registration);
+  registration.set_http_address(http_address_);
   registration.set_device_kind("cpu");
   const SpeedMeter::Speed speed = engine_.speed_meter().speed();
   registration.set_us_per_row(speed.us_per_row);
@@ -257,6 +287,7 @@ void Shard::Impl::Shutdown(absl::Duration deadline) {
   if (restore_.joinable()) restore_.join();
   if (registration_ != nullptr) registration_->Stop();
   server_->Shutdown(absl::ZeroDuration());
+  if (http_ != nullptr) http_->Shutdown(absl::ZeroDuration());
   engine_.Stop();
 }
 
@@ -284,6 +315,7 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Build(ShardOptions options,
 Shard::Shard(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Shard::~Shard() = default;
 const std::string& Shard::address() const { return impl_->address(); }
+const std::string& Shard::http_address() const { return impl_->http_address(); }
 std::uint64_t Shard::expert_rows_total() const { return impl_->expert_rows_total(); }
 void Shard::Shutdown(absl::Duration deadline) { impl_->Shutdown(deadline); }
 

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/dtype.h"
+#include "monitoring/node_share.h"
 
 namespace moesaic::shard {
 
@@ -24,11 +25,12 @@ struct ShardOptions {
   std::uint32_t unit_size = 1;      ///< Experts per unit; the whole cluster agrees.
   base::DType compute_dtype = base::DType::kBF16;  ///< kF32 or kBF16.
   base::DType wire_dtype = base::DType::kBF16;     ///< kF32, kBF16 or kF8E4M3.
-  std::string node;         ///< Machine; replicas of a unit go to different nodes where possible.
-  std::string zone;         ///< Failure zone of the machine.
-  std::string price_class;  ///< Node type in the price list.
-  std::string state_dir;    ///< Folder of the remembered assignment; empty = remember nothing.
-  std::string build;        ///< Build of the process, for people.
+  std::string node;  ///< Machine; replicas of a unit go to different nodes where possible.
+  std::string zone;  ///< Failure zone of the machine.
+  monitoring::NodeShare node_share;
+  std::string http_address;  ///< host:port to serve /metrics on; empty = not served.
+  std::string state_dir;     ///< Folder of the remembered assignment; empty = remember nothing.
+  std::string build;         ///< Build of the process, for people.
   /// Time for measuring what its work costs before it serves; zero = it learns while serving.
   absl::Duration calibration = absl::Milliseconds(100);
   std::uint32_t max_batch_rows = 4096;  ///< Most assignments one batch computes.
@@ -52,6 +54,8 @@ class Shard {
 
   /// host:port bound (the port is known even if 0 was asked for).
   const std::string& address() const;
+  /// The same of the HTTP server; empty when there is none.
+  const std::string& http_address() const;
   /// Assignments (row, expert) computed since the process started.
   std::uint64_t expert_rows_total() const;
   /// Drains (health NOT_SERVING, no new dispatches), waits up to `deadline` for those in flight,

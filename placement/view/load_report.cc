@@ -1,6 +1,7 @@
 #include "placement/view/load_report.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace moesaic::placement {
 namespace {
@@ -20,8 +21,12 @@ absl::StatusOr<LoadReport> LoadReportFromProto(const v1::LoadReport& proto,
                                                    proto.rows_size(), " rows, ",
                                                    proto.experts_size(), " experts"));
   }
-  LoadReport report{
-      .window = Micros(proto.window_us()), .calls = proto.calls(), .units = {}, .shards = {}};
+  LoadReport report{.window = Micros(proto.window_us()),
+                    .calls = proto.calls(),
+                    .units = {},
+                    .shards = {},
+                    .router = {}};
+  MOESAIC_ASSIGN_OR_RETURN(report.router, RouterLoadFromProto(proto.router()));
   for (int i = 0; i < proto.units_size(); ++i) {
     const std::uint32_t number = proto.units(i);
     if (number >= topology.units_total() ||
@@ -61,6 +66,7 @@ v1::LoadReport LoadReportToProto(const LoadReport& report) {
     time.set_queue_wait_us(ToMicros(shard.queue_wait));
     time.set_compute_us(ToMicros(shard.compute));
   }
+  *proto.mutable_router() = RouterLoadToProto(report.router);
   return proto;
 }
 

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/ids.h"
+#include "placement/view/router_load.h"
 #include "placement/view/topology.h"
 #include "proto/moesaic/v1/coordinator.pb.h"
 
@@ -35,6 +36,7 @@ struct LoadReport {
   std::uint64_t calls = 0;    ///< Expert calls (a layer of a step each) begun.
   std::vector<Unit> units;    ///< Ascending; those not used are left out.
   std::vector<Shard> shards;  ///< Ascending.
+  RouterLoad router;          ///< How the router itself was doing.
 
   bool operator==(const LoadReport&) const = default;
 };

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "placement/view/node_share_proto.h"
 
 namespace moesaic::placement {
 namespace {
@@ -58,16 +59,18 @@ absl::Status CheckHolders(const PlacementMap::Parts& parts) {
   return absl::OkStatus();
 }
 
-ShardInfo ShardFromProto(const v1::PlacedShard& proto) {
-  return {.id = base::ShardId(proto.shard_id()),
-          .name = proto.shard(),
-          .address = proto.address(),
-          .node = proto.node(),
-          .zone = proto.zone(),
-          .incarnation = proto.incarnation(),
-          .us_per_row = proto.us_per_row(),
-          .us_per_expert = proto.us_per_expert(),
-          .draining = proto.draining()};
+absl::StatusOr<ShardInfo> ShardFromProto(const v1::PlacedShard& proto) {
+  ShardInfo shard{.id = base::ShardId(proto.shard_id()),
+                  .name = proto.shard(),
+                  .address = proto.address(),
+                  .node = proto.node(),
+                  .zone = proto.zone(),
+                  .incarnation = proto.incarnation(),
+                  .us_per_row = proto.us_per_row(),
+                  .us_per_expert = proto.us_per_expert(),
+                  .draining = proto.draining()};
+  MOESAIC_ASSIGN_OR_RETURN(shard.node_share, NodeShareFromProto(proto));
+  return shard;
 }
 
 /// Units must come complete and in order, so the n-th entry is the n-th unit.
@@ -106,6 +109,7 @@ v1::PlacedShard ShardToProto(const ShardInfo& shard) {
   proto.set_us_per_row(shard.us_per_row);
   proto.set_us_per_expert(shard.us_per_expert);
   proto.set_draining(shard.draining);
+  NodeShareToProto(shard.node_share, proto);
   return proto;
 }
 
@@ -132,7 +136,10 @@ absl::StatusOr<std::shared_ptr<const PlacementMap>> PlacementMap::FromProto(
   parts.model = IdentityFromProto(proto.model());
   parts.replicas_wanted = proto.replicas_wanted();
   MOESAIC_ASSIGN_OR_RETURN(parts.topology, TopologyFromProto(proto.topology()));
-  for (const v1::PlacedShard& shard : proto.shards()) parts.shards.push_back(ShardFromProto(shard));
+  for (const v1::PlacedShard& shard : proto.shards()) {
+    MOESAIC_ASSIGN_OR_RETURN(ShardInfo placed, ShardFromProto(shard));
+    parts.shards.push_back(std::move(placed));
+  }
   MOESAIC_RETURN_IF_ERROR(TakeUnits(proto, parts));
   return Build(std::move(parts));
 }

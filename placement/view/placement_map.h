@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/ids.h"
+#include "monitoring/node_share.h"
 #include "placement/view/topology.h"
 #include "proto/moesaic/v1/coordinator.pb.h"
 
@@ -25,6 +26,7 @@ struct ShardInfo {
   double us_per_row = 0;          ///< 0 = not measured.
   double us_per_expert = 0;       ///< 0 = not measured.
   bool draining = false;  ///< Finishes what it has; give it nothing where there is a choice.
+  monitoring::NodeShare node_share = {};
 
   bool operator==(const ShardInfo&) const = default;
 };

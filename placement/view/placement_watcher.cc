@@ -90,6 +90,7 @@ absl::Status PlacementWatcher::WatchOnce(bool& progressed) {
 
   v1::WatchRequest first = Request(/*with_load=*/false);
   *first.mutable_model() = IdentityToProto(options_.model);
+  *first.mutable_registration() = RouterDescriptionToProto(options_.description);
   absl::Status taken;
   if (stream->Write(first)) {
     // The coordinator answers the first request at once, if only with its initial metadata.

@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "placement/view/load_report.h"
 #include "placement/view/placement_holder.h"
+#include "placement/view/router_description.h"
 #include "placement/view/topology.h"
 
 namespace grpc {
@@ -30,8 +31,9 @@ namespace moesaic::placement {
 class PlacementWatcher {
  public:
   struct Options {
-    std::string router;      ///< Stable name of this router.
-    ModelIdentity model;     ///< What the router computes; other placements are refused.
+    std::string router;   ///< Stable name of this router.
+    ModelIdentity model;  ///< What the router computes; other placements are refused.
+    RouterDescription description = {};
     std::string state_path;  ///< File of the remembered placement; empty = remember nothing.
     /// What was computed since the last call; called once a `load_interval` while connected. Empty
     /// = nothing is reported.

@@ -36,7 +36,8 @@ placement::LoadReport UnitLoad::Take(std::vector<ShardDispatchStats> shards, abs
   placement::LoadReport report{.window = now - std::exchange(since_, now),
                                .calls = std::exchange(calls_, 0),
                                .units = {},
-                               .shards = {}};
+                               .shards = {},
+                               .router = {}};
   for (std::uint32_t unit = 0; unit < rows_.size(); ++unit) {
     if (rows_[unit] == 0) continue;
     report.units.push_back({.number = unit,

@@ -60,6 +60,18 @@ LocalCluster::LocalCluster(LocalClusterOptions options)
       supervisor_(options_.restart_delay),
       wanted_shards_(options_.shards) {}
 
+std::vector<std::string> LocalCluster::NodeFlags(const std::string& node,
+                                                 const std::vector<std::string>& given) const {
+  // Every process carries an equal share, the coordinator too, so that all of them together cost
+  // what the machine costs. A shard that `moesaic scale` adds counts like one of the first: as it
+  // would on a machine more.
+  const int processes = options_.shards + 2;
+  std::vector<std::string> flags = {"--node=" + node,
+                                    absl::StrCat("--node-share=", 1.0 / processes)};
+  flags.insert(flags.end(), given.begin(), given.end());
+  return flags;
+}
+
 ChildSpec LocalCluster::Spec(const std::string& name, const char* program,
                              std::vector<std::string> flags) const {
   ChildSpec spec;
@@ -94,7 +106,7 @@ absl::Status LocalCluster::WaitForAddress(const Supervisor::Child* child) {
 }
 
 absl::Status LocalCluster::StartCoordinator() {
-  std::vector<std::string> flags = options_.coordinator_flags;
+  std::vector<std::string> flags = NodeFlags("node-1", options_.coordinator_flags);
   flags.push_back("--listen=127.0.0.1:0");
   flags.push_back("--http-listen=127.0.0.1:0");
   flags.push_back(absl::StrCat("--expect-shards=", options_.shards));
@@ -108,21 +120,21 @@ absl::Status LocalCluster::StartCoordinator() {
 absl::Status LocalCluster::StartShard(int number, bool must_start) {
   const std::string name = ShardName(number);
   const int node = options_.nodes > 0 ? (number - 1) % options_.nodes + 1 : number;
-  std::vector<std::string> flags = options_.shard_flags;
+  std::vector<std::string> flags = NodeFlags(absl::StrCat("node-", node), options_.shard_flags);
   flags.push_back("--listen=127.0.0.1:0");
+  flags.push_back("--http-listen=127.0.0.1:0");
   flags.push_back("--name=" + name);
-  flags.push_back(absl::StrCat("--node=node-", node));
   flags.push_back("--coordinator=" + coordinator_->Address("grpc"));
   flags.push_back(absl::StrCat("--state-dir=", options_.state_dir, "/", name));
   flags.push_back("--reflection");
   ChildSpec spec = Spec(name, "moesaic-shard", std::move(flags));
-  spec.address_flags = {{"grpc", "--listen"}};
+  spec.address_flags = {{"grpc", "--listen"}, {"http", "--http-listen"}};
   spec.must_start = must_start;
   return supervisor_.Start(std::move(spec)).status();
 }
 
 absl::Status LocalCluster::StartRouter() {
-  std::vector<std::string> flags = options_.router_flags;
+  std::vector<std::string> flags = NodeFlags("node-1", options_.router_flags);
   flags.push_back("--name=router-1");
   flags.push_back("--coordinator=" + coordinator_->Address("grpc"));
   flags.push_back(absl::StrCat("--http-listen=127.0.0.1:", options_.http_port));

@@ -45,6 +45,10 @@ class LocalCluster {
   absl::Status StartCoordinator();
   absl::Status StartShard(int number, bool must_start);
   absl::Status StartRouter();
+  /// The flags of a process after those that say where it runs, and its share of this machine's
+  /// price; what the user said of that comes after and wins.
+  std::vector<std::string> NodeFlags(const std::string& node,
+                                     const std::vector<std::string>& given) const;
   ChildSpec Spec(const std::string& name, const char* program,
                  std::vector<std::string> flags) const;
   /// Polls the supervisor once a tick until `done` or until a signal sets stopping_.

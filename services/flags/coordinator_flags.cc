@@ -1,6 +1,7 @@
 #include "services/flags/coordinator_flags.h"
 
 #include "base/status_macros.h"
+#include "services/flags/node_flags.h"
 
 namespace moesaic::services {
 
@@ -25,12 +26,14 @@ void CoordinatorFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(1, 4096));
   table.AddBytes("move-bytes-per-s", options.moves.move_bytes_per_s,
                  "Limit on what is loaded for a better balance, over all shards; 0 = none");
+  DeclareNodeFlags(table, options.zone, options.node_share);
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
 void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   table.Add("listen", options.listen_address, "host:port to serve Coordinator on; port 0 = any");
   table.Add("http-listen", options.http_address, "host:port of /metrics; empty = not served");
+  table.Add("node", options.node, "Machine this runs on");
   table.Add("expect-shards", options.expect_shards,
             "Make the first assignment when so many have registered; 0 = when none has come for a "
             "moment");

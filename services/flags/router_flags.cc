@@ -1,6 +1,7 @@
 #include "services/flags/router_flags.h"
 
 #include "base/status_macros.h"
+#include "services/flags/node_flags.h"
 
 namespace moesaic::services {
 
@@ -47,6 +48,7 @@ void RouterFlags::Declare(FlagTable& table) {
                   "Let clients ask which experts each token was routed to");
   table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
                   "Let clients prescribe the routing (for tests)");
+  DeclareNodeFlags(table, options.zone, options.node_share);
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
@@ -55,6 +57,7 @@ void RouterFlags::DeclareIdentity(FlagTable& table) {
   table.Add("coordinator", options.coordinator_address, "host:port of the coordinator")->required();
   table.Add("listen", options.listen_address, "host:port of gRPC Inference; port 0 = any free one");
   table.Add("http-listen", options.http_address, "host:port of the OpenAI API; port 0 = any");
+  table.Add("node", options.node, "Machine this runs on");
   table.Add("state-dir", options.state_dir, "Folder of the remembered placement");
   table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
 }

@@ -1,6 +1,7 @@
 #include "services/flags/shard_flags.h"
 
 #include "base/status_macros.h"
+#include "services/flags/node_flags.h"
 
 namespace moesaic::services {
 
@@ -21,14 +22,14 @@ void ShardFlags::Declare(FlagTable& table) {
       .Add("calibration-ms", calibration_ms,
            "Milliseconds in which a starting shard measures its speed; 0 = it learns while serving")
       ->check(CLI::Range(0.0, 60000.0));
-  table.Add("zone", options.zone, "Failure zone of this machine");
-  table.Add("price-class", options.price_class, "Node type in the price list");
+  DeclareNodeFlags(table, options.zone, options.node_share);
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
 void ShardFlags::DeclareIdentity(FlagTable& table) {
   table.Add("name", options.name, "Stable name of this shard")->required();
   table.Add("listen", options.listen_address, "host:port to serve ExpertShard on; port 0 = any");
+  table.Add("http-listen", options.http_address, "host:port of /metrics; empty = not served");
   table.Add("advertise", options.advertised_address,
             "host:port routers dial; default: the address bound");
   table.Add("coordinator", options.coordinator_address, "host:port of the coordinator");

@@ -5,6 +5,8 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+import httpx
+
 from cluster import Cluster, alive, run, wait_until
 from golden import checkpoint
 
@@ -44,6 +46,24 @@ def test_health_and_live(olmoe):
     assert olmoe.http.get("/live").status_code == 200
     assert olmoe.http.get("/health").status_code == 200
     assert "moesaic" in olmoe.http.get("/version").json()["version"]
+
+
+def test_every_process_serves_its_metrics(olmoe):
+    for child in olmoe.state()["children"]:
+        text = httpx.get(f"http://{child['http']}/metrics").text
+        assert "# HELP moesaic_" in text, child["name"]
+
+
+def test_processes_share_the_price_of_their_machine():
+    with Cluster(checkpoint("olmoe"), shards=2, price_class="desk", capacity_type="spot") as cluster:
+        wait_until(lambda: cluster.status().get("routers"), 30, "a router follows placements")
+        status = cluster.status()
+        of_router = status["routers"][0]["registration"]
+        nodes = [shard["placed"] for shard in status["shards"]] + [of_router]
+        assert [node["price_class"] for node in nodes] == ["desk"] * 3
+        assert [node["capacity_type"] for node in nodes] == ["spot"] * 3
+        assert [node["node_share"] for node in nodes] == [0.25] * 3
+        assert of_router["http_address"] == cluster.url.removeprefix("http://")
 
 
 def test_health_follows_the_shards():

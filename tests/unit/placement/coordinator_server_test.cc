@@ -159,6 +159,56 @@ TEST_F(CoordinatorServerTest, RefusesSpeedsThatAreNone) {
   EXPECT_EQ(shard.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(CoordinatorServerTest, RemembersWhatARouterIsAndWhatItLastSaid) {
+  Registration shard(channel_);
+  ASSERT_TRUE(shard.Write(Registration::First("a")));
+  v1::ShardDirective directive;
+  ASSERT_TRUE(shard.Read(directive));
+  auto stub = v1::Coordinator::NewStub(channel_);
+  grpc::ClientContext watching;
+  const auto stream = stub->WatchPlacement(&watching);
+  v1::WatchRequest request;
+  request.set_router("r");
+  *request.mutable_model() = IdentityToProto(TestModel());
+  request.mutable_registration()->set_http_address("127.0.0.1:8000");
+  request.mutable_registration()->set_price_class("m7i.large");
+  request.mutable_registration()->set_node_share(0.5);
+  ASSERT_TRUE(stream->Write(request));
+  v1::WatchRequest report;
+  report.mutable_load()->mutable_router()->set_generated_tokens(7);
+  ASSERT_TRUE(stream->Write(report));
+  v1::DescribeClusterResponse cluster;
+  while (cluster.routers_size() == 0 || cluster.routers(0).load().generated_tokens() != 7) {
+    grpc::ClientContext context;
+    ASSERT_TRUE(stub->DescribeCluster(&context, {}, &cluster).ok());
+  }
+  EXPECT_EQ(cluster.routers(0).registration().http_address(), "127.0.0.1:8000");
+  EXPECT_EQ(cluster.routers(0).registration().price_class(), "m7i.large");
+  EXPECT_EQ(cluster.routers(0).registration().capacity_type(), "on_demand");
+  EXPECT_EQ(cluster.routers(0).registration().node_share(), 0.5);
+  watching.TryCancel();
+}
+
+TEST_F(CoordinatorServerTest, RefusesANodeShareThatIsNone) {
+  Registration shard(channel_);
+  v1::ShardReport report = Registration::First("a");
+  report.mutable_registration()->set_node_share(1.5);
+  shard.Write(report);
+  EXPECT_EQ(shard.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  auto stub = v1::Coordinator::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto stream = stub->WatchPlacement(&context);
+  v1::WatchRequest request;
+  request.set_router("r");
+  *request.mutable_model() = IdentityToProto(TestModel());
+  request.mutable_registration()->set_capacity_type("free");
+  stream->Write(request);
+  v1::Placement placement;
+  while (stream->Read(&placement)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST(CoordinatorServer, ServesItsMetrics) {
   CoordinatorOptions options;
   options.http_address = "127.0.0.1:0";

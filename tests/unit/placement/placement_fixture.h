@@ -37,6 +37,8 @@ inline PlacementMap::Parts TestParts(base::PlacementEpoch epoch) {
   parts.shards.emplace_back().id = base::ShardId(4);
   parts.shards.back().name = "b";
   parts.shards.back().address = "127.0.0.1:2";
+  parts.shards.back().node_share = {
+      .price_class = "m7i.large", .capacity_type = "spot", .share = 0.25};
   parts.holders[0].push_back(base::ShardId(4));
   return parts;
 }

@@ -57,6 +57,10 @@ TEST(PlacementMap, RefusesContradictions) {
               HasSubstr("duplicate or out of order"));
   EXPECT_THAT(error([](auto& p) { p.mutable_units(1)->mutable_unit()->set_layer(99); }),
               HasSubstr("layer 99"));
+  EXPECT_THAT(error([](auto& p) { p.mutable_shards(0)->set_node_share(1.5); }),
+              HasSubstr("node_share 1.5"));
+  EXPECT_THAT(error([](auto& p) { p.mutable_shards(0)->set_capacity_type("free"); }),
+              HasSubstr("capacity_type 'free'"));
   EXPECT_THAT(error([](auto& p) { p.mutable_shards()->SwapElements(0, 1); }),
               HasSubstr("shard ids not ascending"));
   EXPECT_THAT(error([](auto& p) { p.mutable_shards(1)->set_shard_id(0); }),

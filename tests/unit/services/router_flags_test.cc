@@ -28,9 +28,17 @@ TEST(RouterFlagsTest, DegradedModeIsOffUnlessAskedFor) {
             absl::Milliseconds(250));
 }
 
+TEST(RouterFlagsTest, ANodeIsOnDemandAndOursAloneUnlessSaid) {
+  EXPECT_EQ(Parse("").node_share, (monitoring::NodeShare{}));
+  EXPECT_EQ(
+      Parse("--price-class=m7i.large --capacity-type=spot --node-share=0.25").node_share,
+      (monitoring::NodeShare{.price_class = "m7i.large", .capacity_type = "spot", .share = 0.25}));
+}
+
 TEST(RouterFlagsTest, ValuesOutOfRangeAreErrors) {
-  for (const char* line : {"--degraded=drop", "--degraded-after-ms=-1", "--reasoning-parser=maybe",
-                           "--max-queue=-1"}) {
+  for (const char* line :
+       {"--degraded=drop", "--degraded-after-ms=-1", "--reasoning-parser=maybe", "--max-queue=-1",
+        "--node-share=0", "--node-share=1.1", "--capacity-type=free"}) {
     CLI::App app;
     FlagTable table(app);
     RouterFlags flags;
