@@ -8,6 +8,7 @@
 #include "http/listen_address.h"
 #include "http/metrics_route.h"
 #include "http/server.h"
+#include "monitoring/cost/price_list.h"
 #include "monitoring/registry.h"
 #include "placement/coordinator_metrics.h"
 #include "placement/coordinator_service.h"
@@ -46,10 +47,15 @@ class CoordinatorServer::Impl {
       : loop_(kMaxQueued),
         control_(loop_),
         coordinator_(options, control_, clock),
-        service_(loop_, coordinator_) {}
+        service_(loop_, coordinator_),
+        clock_(clock) {}
   ~Impl() { Shutdown(); }
 
   absl::Status Start(const CoordinatorOptions& options) {
+    if (!options.price_list.empty()) {
+      MOESAIC_ASSIGN_OR_RETURN(prices_,
+                               monitoring::PriceListFile::Open(options.price_list, clock_));
+    }
     rpc::ServerOptions server;
     server.address = options.listen_address;
     server.allow_insecure = options.insecure;
@@ -101,7 +107,9 @@ class CoordinatorServer::Impl {
   GrpcShardControl control_;
   Coordinator coordinator_;
   CoordinatorService service_;
+  const base::Clock& clock_;
   monitoring::Registry metrics_;
+  std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
   std::unique_ptr<rpc::ServerHandle> server_;
   std::unique_ptr<http::Server> http_;
   std::string http_address_;

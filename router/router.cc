@@ -19,6 +19,7 @@
 #include "model/fingerprint.h"
 #include "model/identity.h"
 #include "model/tokenizer.h"
+#include "monitoring/cost/price_list.h"
 #include "monitoring/registry.h"
 #include "placement/view/placement_holder.h"
 #include "placement/view/placement_watcher.h"
@@ -106,6 +107,7 @@ class Router::Impl {
   const base::Clock& clock_;
   base::ComputePool pool_;
   monitoring::Registry metrics_;
+  std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
   std::unique_ptr<model::Checkpoint> checkpoint_;
   std::unique_ptr<model::Tokenizer> tokenizer_;
   std::unique_ptr<model::ChatTemplate> chat_template_;
@@ -121,6 +123,9 @@ class Router::Impl {
 };
 
 absl::Status Router::Impl::OpenModel() {
+  if (!options_.price_list.empty()) {
+    MOESAIC_ASSIGN_OR_RETURN(prices_, monitoring::PriceListFile::Open(options_.price_list, clock_));
+  }
   MOESAIC_ASSIGN_OR_RETURN(checkpoint_, model::Checkpoint::Open(options_.model_dir));
   MOESAIC_ASSIGN_OR_RETURN(tokenizer_, model::Tokenizer::Load(options_.model_dir));
   if (const std::string* source = tokenizer_->config().FindChatTemplate()) {

@@ -33,6 +33,7 @@ struct RouterOptions {
   bool insecure = false;    ///< Allow listening beyond loopback without TLS.
   bool reflection = false;  ///< gRPC server reflection.
   std::string state_dir;    ///< Folder of the remembered placement; empty = remember nothing.
+  std::string price_list;   ///< File of node prices; empty = every price is unknown.
 
   /// Memory of the KV cache; 0 = half of what is left after the weights are loaded.
   std::uint64_t kv_cache_bytes = 0;

@@ -27,6 +27,8 @@ void CoordinatorFlags::Declare(FlagTable& table) {
   table.AddBytes("move-bytes-per-s", options.moves.move_bytes_per_s,
                  "Limit on what is loaded for a better balance, over all shards; 0 = none");
   DeclareNodeFlags(table, options.zone, options.node_share);
+  table.Add("price-list", options.price_list,
+            "File of what nodes cost (docs/cost.md); without it every price is unknown");
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 

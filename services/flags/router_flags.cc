@@ -44,6 +44,8 @@ void RouterFlags::Declare(FlagTable& table) {
       .Add("degraded-after-ms", degraded_after_ms,
            "With --degraded renormalize, how long rows wait for a lost expert first")
       ->check(CLI::Range(0, 86'400'000));
+  table.Add("price-list", options.price_list,
+            "File of what nodes cost (docs/cost.md); without it every price is unknown");
   table.AddSwitch("enable-return-routed-experts", options.enable_return_routed_experts,
                   "Let clients ask which experts each token was routed to");
   table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
