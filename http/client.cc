@@ -303,6 +303,10 @@ absl::StatusOr<Response> Client::Post(std::string_view path, std::string body,
                                           nullptr);
 }
 
+absl::StatusOr<Response> Client::Put(std::string_view path, std::string body) const {
+  return Call{host_, port_, options_}.Run("PUT", prefix_ + std::string(path), body, {}, nullptr);
+}
+
 absl::StatusOr<Response> Client::PostStreaming(std::string_view path, std::string body,
                                                OnData on_data, std::vector<Header> headers) const {
   return Call{host_, port_, options_}.Run("POST", prefix_ + std::string(path), body, headers,

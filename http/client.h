@@ -35,6 +35,7 @@ class Client {
   absl::StatusOr<Response> Get(std::string_view path, std::vector<Header> headers = {}) const;
   absl::StatusOr<Response> Post(std::string_view path, std::string body,
                                 std::vector<Header> headers = {}) const;
+  absl::StatusOr<Response> Put(std::string_view path, std::string body) const;
 
   /// Posts and calls `on_data` with the data of each server-sent event as it arrives, "[DONE]"
   /// included; `on_data` returning false disconnects. An answer that is no event stream comes back

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/loop.h"
 #include "base/status_macros.h"
+#include "http/debug_route.h"
 #include "http/listen_address.h"
 #include "http/metrics_route.h"
 #include "http/server.h"
@@ -92,6 +93,7 @@ class CoordinatorServer::Impl {
     server.io_threads = 1;
     http::RouteTable routes;
     http::AddMetricsRoute(routes, metrics_);
+    http::AddLogLevelRoute({.remote = options.insecure}, routes);
     MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(server), std::move(routes)));
     http_address_ = absl::StrCat(listen.host, ":", http_->port());
     return absl::OkStatus();

@@ -34,14 +34,26 @@ int ExitCodeFor(const absl::Status& status) {
 
 }  // namespace
 
-void ProcessFlags::Declare(CLI::App& app, ProcessFlags& flags) {
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-      ->envname("MOESAIC_LOG_LEVEL");
-  app.add_option("--address-file", flags.address_file,
+void ProcessFlags::DeclareLog(FlagTable& table) {
+  table
+      .Add("log-level", log_level,
+           "Least level that is logged: debug, info, warning or error; `moesaic log-level` changes "
+           "it while the process runs")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  table.Add("log-format", log_format, "text, or json: an object a line")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+void ProcessFlags::ApplyLog(const std::string& process) const {
+  base::SetLogFormat(log_format == "json" ? base::LogFormat::kJson : base::LogFormat::kText,
+                     process);
+  base::SetLogLevel(base::ParseLogLevel(log_level).value_or(base::LogLevel::kInfo));
+}
+
+void ProcessFlags::Declare(CLI::App& app) {
+  app.add_option("--address-file", address_file,
                  "Write the bound addresses to this file as JSON once serving");
-  app.add_option("--shutdown-grace-s", flags.shutdown_grace_s,
+  app.add_option("--shutdown-grace-s", shutdown_grace_s,
                  "Seconds that work in progress may take after SIGTERM")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0))
@@ -71,10 +83,7 @@ int RunServer(const std::string& name, CLI::App& app, const ProcessFlags& flags,
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   rpc::PrepareProcess();
-  base::SetLogLevel(flags.log_level == "debug"     ? base::LogLevel::kDebug
-                    : flags.log_level == "warning" ? base::LogLevel::kWarning
-                    : flags.log_level == "error"   ? base::LogLevel::kError
-                                                   : base::LogLevel::kInfo);
+  flags.ApplyLog(name);
   base::LogInfo(name, " ", BuildVersion(),
                 " configuration: ", nlohmann::json(app.config_to_str(true, false)).dump());
 

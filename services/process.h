@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "services/flags/flag_table.h"
 
 namespace moesaic::services {
 
@@ -29,10 +30,15 @@ struct RunningServer {
 /// Flags every server process has.
 struct ProcessFlags {
   std::string log_level = "info";
+  std::string log_format = "text";
   std::string address_file;
   double shutdown_grace_s = 30;
 
-  static void Declare(CLI::App& app, ProcessFlags& flags);
+  void Declare(CLI::App& app);
+  /// Those of the log; `moesaic up` has them too and passes them on.
+  void DeclareLog(FlagTable& table);
+  /// Applies those of the log to this process, named `process` in its lines.
+  void ApplyLog(const std::string& process) const;
 };
 
 /// Parses the command line into `app` and maps CLI11's exceptions to an exit code: returns true to

@@ -20,7 +20,8 @@ int ServerMain(int argc, char** argv, const std::string& name, const std::string
   FlagTable table(app);
   flags.DeclareIdentity(table);
   flags.Declare(table);
-  ProcessFlags::Declare(app, process);
+  process.DeclareLog(table);
+  process.Declare(app);
   int exit_code = kExitOk;
   if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;
   return RunServer(name, app, process, [&flags, start] { return start(flags); });

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "grpcpp/impl/service_type.h"
 #include "http/route_table.h"
@@ -43,6 +44,17 @@ std::string_view EndpointLabel(std::string_view path) {
   return known != kEndpoints.end() ? *known : "other";
 }
 
+/// Every exchange, also those that are no generation.
+void LogExchange(const http::Request& request, int status, absl::Duration elapsed) {
+  if (!base::LogEnabled(base::LogLevel::kDebug)) return;
+  base::Log(base::LogLevel::kDebug, "http",
+            {{"method", request.method},
+             {"path", request.path},
+             {"status", std::int64_t{status}},
+             {"seconds", absl::ToDoubleSeconds(elapsed)},
+             {"peer", request.peer}});
+}
+
 class ApiServerImpl final : public ApiServer {
  public:
   ApiServerImpl(ApiOptions options, ApiParts parts)
@@ -68,6 +80,7 @@ class ApiServerImpl final : public ApiServer {
           .Get(monitoring::metrics::kRequestsTotal,
                {EndpointLabel(request.path), std::to_string(status)})
           .Increment();
+      LogExchange(request, status, elapsed);
       if (next) next(request, status, elapsed);
     };
     MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(options), std::move(routes)));

@@ -17,6 +17,12 @@ std::string ErrorMessage(const nlohmann::json& object, const std::string& fallba
   return fallback;
 }
 
+absl::Status ApiError(const http::Response& response) {
+  const nlohmann::json error = nlohmann::json::parse(response.body, nullptr, false);
+  return absl::UnavailableError(
+      absl::StrCat("HTTP ", response.status, ": ", ErrorMessage(error, response.body)));
+}
+
 }  // namespace
 
 void ApiFlags::Declare(CLI::App& command) {
@@ -66,10 +72,14 @@ absl::Status StreamChunks(const std::string& url, const std::string& path, nlohm
           },
           {{"Content-Type", "application/json"}}));
   MOESAIC_RETURN_IF_ERROR(failure);
-  if (response.status == 200) return absl::OkStatus();
-  const nlohmann::json error = nlohmann::json::parse(response.body, nullptr, false);
-  return absl::UnavailableError(
-      absl::StrCat("HTTP ", response.status, ": ", ErrorMessage(error, response.body)));
+  return response.status == 200 ? absl::OkStatus() : ApiError(response);
+}
+
+absl::StatusOr<nlohmann::json> ParseAnswer(const http::Response& response) {
+  if (response.status != 200) return ApiError(response);
+  nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, false);
+  if (!answer.is_object()) return absl::InternalError("the answer is not a JSON object");
+  return answer;
 }
 
 }  // namespace moesaic::services

@@ -6,6 +6,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "http/message.h"
 #include "services/cli/commands.h"
 
 namespace moesaic::services {
@@ -29,5 +30,8 @@ struct ApiFlags {
 absl::Status StreamChunks(const std::string& url, const std::string& path, nlohmann::json body,
                           absl::FunctionRef<void(const nlohmann::json&)> on_chunk,
                           int interrupt_fd = -1);
+
+/// The JSON object of an answer. Errors: for another status than 200, what the API says of it.
+absl::StatusOr<nlohmann::json> ParseAnswer(const http::Response& response);
 
 }  // namespace moesaic::services

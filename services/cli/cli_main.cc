@@ -28,6 +28,7 @@ int Main(int argc, char** argv) {
   AddScaleCommand(app, run);
   AddDrainCommand(app, run);
   AddRebalanceCommand(app, run);
+  AddLogLevelCommand(app, run);
   AddInspectCommand(app, run);
   int exit_code = kExitOk;
   if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;

@@ -4,8 +4,10 @@
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 
@@ -41,7 +43,10 @@ absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& c
   return base::WriteFileAtomically(PathIn(state_dir), root.dump(2) + "\n");
 }
 
-absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
+namespace {
+
+/// The file, known to have what ClusterFile has.
+absl::StatusOr<nlohmann::json> ReadRoot(const std::string& state_dir) {
   absl::StatusOr<std::string> text = base::ReadFile(PathIn(state_dir), kMaxBytes);
   if (absl::IsNotFound(text.status())) {
     return absl::NotFoundError(absl::StrCat("no local cluster in ", state_dir,
@@ -53,8 +58,30 @@ absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
       !root["pid"].is_number_integer()) {
     return absl::DataLossError(absl::StrCat(PathIn(state_dir), " is not a cluster file"));
   }
+  return root;
+}
+
+}  // namespace
+
+absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
+  MOESAIC_ASSIGN_OR_RETURN(const nlohmann::json root, ReadRoot(state_dir));
   return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>(),
                      root["pid"].get<pid_t>()};
+}
+
+absl::StatusOr<std::string> ProcessUrl(const std::string& state_dir, const std::string& process) {
+  MOESAIC_ASSIGN_OR_RETURN(const nlohmann::json root, ReadRoot(state_dir));
+  std::vector<std::string> names;
+  const auto children = root.find("children");
+  if (children != root.end() && children->is_array()) {
+    for (const nlohmann::json& child : *children) {
+      if (!child.is_object() || !child.value("http", nlohmann::json()).is_string()) continue;
+      names.push_back(child.value("name", ""));
+      if (names.back() == process) return "http://" + child["http"].get<std::string>();
+    }
+  }
+  return absl::NotFoundError(absl::StrCat("no process '", process, "' serves HTTP in ", state_dir,
+                                          "; there are: ", absl::StrJoin(names, ", ")));
 }
 
 absl::Status WriteWantedShards(const std::string& state_dir, int shards) {

@@ -28,6 +28,10 @@ absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& c
 /// Errors: NotFound with the hint to start a cluster; DataLoss for a damaged file.
 absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir);
 
+/// Where a process of the local cluster serves HTTP: "http://127.0.0.1:8000". Errors: those of
+/// ReadClusterFile; NotFound naming the processes there are.
+absl::StatusOr<std::string> ProcessUrl(const std::string& state_dir, const std::string& process);
+
 /// How many shards `moesaic up` is to run, which it reads on SIGUSR1. Crash-safe.
 absl::Status WriteWantedShards(const std::string& state_dir, int shards);
 /// Errors: NotFound; DataLoss for a damaged file or a number that is out of range.

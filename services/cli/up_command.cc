@@ -26,7 +26,8 @@ constexpr absl::Duration kStopGrace = absl::Seconds(15);
 /// What `up` parses: its own flags, and those of the processes it starts, to be passed on.
 struct UpCommandLine {
   explicit UpCommandLine(CLI::App& app)
-      : router_table(app), shard_table(app), coordinator_table(app) {
+      : router_table(app), shard_table(app), coordinator_table(app), log_table(app) {
+    process.DeclareLog(log_table);
     router.Declare(router_table);
     shard.Declare(shard_table);
     coordinator.Declare(coordinator_table);
@@ -40,6 +41,9 @@ struct UpCommandLine {
     options.router_flags = router_table.Given();
     options.shard_flags = shard_table.Given();
     options.coordinator_flags = coordinator_table.Given();
+    for (auto* flags : {&options.router_flags, &options.shard_flags, &options.coordinator_flags}) {
+      for (const std::string& flag : log_table.Given()) flags->push_back(flag);
+    }
     return options;
   }
 
@@ -49,9 +53,11 @@ struct UpCommandLine {
   RouterFlags router;
   ShardFlags shard;
   CoordinatorFlags coordinator;
+  ProcessFlags process;
   FlagTable router_table;
   FlagTable shard_table;
   FlagTable coordinator_table;
+  FlagTable log_table;
 };
 
 /// Refuses a checkpoint that cannot run before any process is started.
@@ -74,6 +80,7 @@ absl::Status MakeStateDir(const std::string& state_dir) {
 
 int Up(const UpCommandLine& line) {
   LocalCluster::BlockWatchedSignals();
+  line.process.ApplyLog("moesaic up");
   absl::Status status = CheckModel(line.router.model.model_dir);
   if (status.ok()) status = MakeStateDir(line.up.state_dir);
   if (!status.ok()) return Fail("up", std::string(status.message())), kExitUsage;

@@ -21,6 +21,27 @@ TEST(ClusterFileTest, DamagedFilesAreDataLoss) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(ClusterFileTest, ProcessesAreFoundByName) {
+  std::string folder = testing::TempDir() + "/process_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  EXPECT_EQ(ProcessUrl(folder, "shard-1").status().code(), absl::StatusCode::kNotFound);
+  const std::string head = R"({"http": "http://h:1", "coordinator": "c:2", "pid": 3)";
+  ASSERT_TRUE(base::WriteFileAtomically(
+                  folder + "/cluster.json",
+                  head + R"(, "children": [{"name": "shard-1", "http": "127.0.0.1:7"}, 5,
+                            {"name": "shard-2"}, {"name": "shard-3", "http": 9}]})")
+                  .ok());
+  EXPECT_EQ(*ProcessUrl(folder, "shard-1"), "http://127.0.0.1:7");
+  for (const char* name : {"shard-2", "shard-3", "", "nobody"}) {
+    const absl::Status status = ProcessUrl(folder, name).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << name;
+    EXPECT_NE(status.message().find("shard-1"), absl::string_view::npos) << name;
+  }
+  ASSERT_TRUE(base::WriteFileAtomically(folder + "/cluster.json", head + "}").ok());
+  EXPECT_EQ(ProcessUrl(folder, "shard-1").status().code(), absl::StatusCode::kNotFound);
+  std::filesystem::remove_all(folder);
+}
+
 TEST(ClusterFileTest, WantedShardsAreRememberedAndChecked) {
   std::string folder = testing::TempDir() + "/wanted_XXXXXX";
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
