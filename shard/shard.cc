@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "grpcpp/channel.h"
+#include "http/debug_route.h"
 #include "http/listen_address.h"
 #include "http/metrics_route.h"
 #include "http/server.h"
@@ -213,6 +214,7 @@ absl::Status Shard::Impl::StartHttp() {
       .Set(1);
   http::RouteTable routes;
   http::AddMetricsRoute(routes, metrics_);
+  http::AddLogLevelRoute({.remote = options_.insecure}, routes);
   MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(server), std::move(routes)));
   http_address_ = absl::StrCat(listen.host, ":", http_->port());
   return absl::OkStatus();

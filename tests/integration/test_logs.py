@@ -48,6 +48,9 @@ def test_the_level_changes_while_it_runs(cluster):
     cluster.complete(prompt=[5], max_tokens=1)
     wait_until(debug_lines, 10, "debug lines")
     assert level("info") == "router-1: info"
+    for process in ("shard-1", "coordinator"):
+        done = run("log-level", process, "warning", "--state-dir", cluster.state_dir)
+        assert (done.returncode, done.stdout) == (0, f"{process}: warning\n"), done.stderr
 
 
 def test_what_is_no_level_or_no_process_is_an_error(cluster):
