@@ -12,28 +12,51 @@ build_packages=(
   libabsl-dev libboost1.81-dev libssl-dev prometheus-cpp-dev libhwy-dev
   libpcre2-dev libutf8proc-dev nlohmann-json3-dev libcli11-dev libjemalloc-dev
   libgtest-dev libgmock-dev libbenchmark-dev curl python3)
+# Programs that Moesaic runs itself, as child processes. Debian's packages of them come with a system
+# service that starts with the installation and at every boot; nobody asked for that here.
+service_packages=(prometheus)
 test_packages=(python3-venv clang clang-format clang-tidy iproute2 iptables libfuse3-3)
 
-install_packages() {
-  local missing=()
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+missing_of() {
   for package in "$@"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-      missing+=("$package")
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
   done
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_of "$@")
   [ ${#missing[@]} -eq 0 ] && return
   echo "installing: ${missing[*]}"
-  local root=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || {
-      echo "install_deps.sh: run as root, or install sudo; missing: ${missing[*]}" >&2
-      exit 1
-    }
-    root=(sudo)
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    echo "install_deps.sh: run as root, or install sudo; missing: ${missing[*]}" >&2
+    exit 1
   fi
-  "${root[@]}" apt-get update -qq
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
+
+# The same, but the service of a package that was not there before is neither started (policy-rc.d is
+# what Debian's package scripts ask; one that the machine has stays and decides) nor enabled. A service
+# that the machine had already is not touched. A subshell: its end, however it comes, removes the file.
+install_without_service() (
+  mapfile -t missing < <(missing_of "$@")
+  [ ${#missing[@]} -eq 0 ] && return
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'as_root rm -f "$policy"' EXIT
+    as_root install -m 755 /dev/stdin "$policy" <<<$'#!/bin/sh\nexit 101'
+  fi
+  install_packages "${missing[@]}"
+  for package in "${missing[@]}"; do
+    if command -v systemctl >/dev/null; then as_root systemctl --quiet disable "$package"; fi
+  done
+)
 
 install_python() {
   local want stamp=.venv/requirements.sha256
@@ -47,6 +70,7 @@ install_python() {
 }
 
 install_packages "${build_packages[@]}"
+install_without_service "${service_packages[@]}"
 if [ "${1:-}" = "--tests" ]; then
   install_packages "${test_packages[@]}"
   install_python

@@ -32,8 +32,9 @@ absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& c
                               const Supervisor& supervisor) {
   nlohmann::ordered_json root = {{"http", cluster.http_url},
                                  {"coordinator", cluster.coordinator_address},
-                                 {"pid", cluster.pid},
-                                 {"children", nlohmann::ordered_json::array()}};
+                                 {"pid", cluster.pid}};
+  if (!cluster.prometheus_url.empty()) root["prometheus"] = cluster.prometheus_url;
+  root["children"] = nlohmann::ordered_json::array();
   for (const Supervisor::Child& child : supervisor.children()) {
     nlohmann::ordered_json entry = {
         {"name", child.spec.name}, {"pid", child.pid}, {"log", child.spec.log_path}};
@@ -66,7 +67,8 @@ absl::StatusOr<nlohmann::json> ReadRoot(const std::string& state_dir) {
 absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
   MOESAIC_ASSIGN_OR_RETURN(const nlohmann::json root, ReadRoot(state_dir));
   return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>(),
-                     root["pid"].get<pid_t>()};
+                     root["pid"].get<pid_t>(),
+                     root["prometheus"].is_string() ? root["prometheus"].get<std::string>() : ""};
 }
 
 absl::StatusOr<std::string> ProcessUrl(const std::string& state_dir, const std::string& process) {

@@ -16,6 +16,7 @@ struct ClusterFile {
   std::string http_url;             ///< "http://127.0.0.1:8000"
   std::string coordinator_address;  ///< "127.0.0.1:4001"
   pid_t pid = 0;                    ///< Of `moesaic up`.
+  std::string prometheus_url;       ///< Empty when it runs none.
 };
 
 /// Folder of the local cluster: --state-dir, or one per user that the commands agree on.

@@ -17,6 +17,7 @@
 #include "http/client.h"
 #include "services/cli/cluster_file.h"
 #include "services/cli/coordinator_client.h"
+#include "services/program_files.h"
 
 namespace moesaic::services {
 namespace {
@@ -40,12 +41,6 @@ int ShardNumber(absl::string_view name) {
   int number = 0;
   const bool is_shard = absl::ConsumePrefix(&name, kShardPrefix) && absl::SimpleAtoi(name, &number);
   return is_shard ? number : 0;
-}
-
-/// The folder this program was started from, where its siblings are.
-std::string ProgramDirectory() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
 }
 
 }  // namespace
@@ -91,6 +86,7 @@ absl::Status LocalCluster::PollUntil(absl::FunctionRef<bool()> done) {
   const timespec tick = absl::ToTimespec(kTick);
   while (true) {
     MOESAIC_RETURN_IF_ERROR(supervisor_.Poll());
+    KeepTargets();
     if (done()) return absl::OkStatus();
     const int signal = ::sigtimedwait(&signals, nullptr, &tick);
     if (signal == SIGUSR1) rescale_ = true;
@@ -184,10 +180,22 @@ bool LocalCluster::RouterIsHealthy() const {
 
 absl::Status LocalCluster::WriteFile() {
   written_changes_ = supervisor_.changes();
-  return WriteClusterFile(
-      options_.state_dir,
-      {"http://" + router_->Address("http"), coordinator_->Address("grpc"), ::getpid()},
-      supervisor_);
+  return WriteClusterFile(options_.state_dir,
+                          {"http://" + router_->Address("http"), coordinator_->Address("grpc"),
+                           ::getpid(), PrometheusUrl()},
+                          supervisor_);
+}
+
+std::string LocalCluster::PrometheusUrl() const {
+  const Supervisor::Child* prometheus = supervisor_.Find("prometheus");
+  return prometheus != nullptr ? "http://" + prometheus->Address("http") : "";
+}
+
+void LocalCluster::KeepTargets() {
+  if (options_.prometheus.program.empty() || supervisor_.changes() == written_targets_) return;
+  written_targets_ = supervisor_.changes();
+  const absl::Status written = WritePrometheusTargets(options_.state_dir, supervisor_);
+  if (!written.ok()) base::LogWarning(written.ToString());
 }
 
 void LocalCluster::Announce() const {
@@ -195,10 +203,14 @@ void LocalCluster::Announce() const {
   absl::PrintF("ready: %s (OpenAI API at %s/v1)\n", url, url);
   absl::PrintF("  gRPC        %s\n  coordinator %s\n  logs        %s/logs\n",
                router_->Address("grpc"), coordinator_->Address("grpc"), options_.state_dir);
+  if (!PrometheusUrl().empty()) absl::PrintF("  Prometheus  %s\n", PrometheusUrl());
   std::fflush(stdout);
 }
 
 absl::Status LocalCluster::Run() {
+  if (!options_.prometheus.program.empty()) {
+    MOESAIC_RETURN_IF_ERROR(StartPrometheus(options_.prometheus, supervisor_));
+  }
   MOESAIC_RETURN_IF_ERROR(StartCoordinator());
   for (int number = 1; number <= options_.shards && !stopping_; ++number) {
     MOESAIC_RETURN_IF_ERROR(StartShard(number, /*must_start=*/true));

@@ -7,6 +7,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "services/cli/local_prometheus.h"
 #include "services/cli/supervisor.h"
 
 namespace moesaic::services {
@@ -20,6 +21,7 @@ struct LocalClusterOptions {
   /// Loading hundreds of gigabytes from a slow disk takes long.
   absl::Duration start_timeout = absl::Hours(1);
   std::string state_dir;
+  LocalPrometheusOptions prometheus;
   std::vector<std::string> router_flags;
   std::vector<std::string> shard_flags;
   std::vector<std::string> coordinator_flags;
@@ -57,6 +59,8 @@ class LocalCluster {
   void PrintProgress();
   bool RouterIsHealthy() const;
   absl::Status WaitUntilHealthy();
+  /// Prometheus follows the processes that come and go, also while the cluster starts.
+  void KeepTargets();
   /// What is done once a tick while everything runs.
   void KeepUp();
   void TakeWantedShards();
@@ -64,6 +68,7 @@ class LocalCluster {
   void Scale();
   bool MayStop(const Supervisor::Child& shard) const;
   absl::Status WriteFile();
+  std::string PrometheusUrl() const;
   void Announce() const;
 
   const LocalClusterOptions options_;
@@ -73,8 +78,9 @@ class LocalCluster {
   int wanted_shards_;
   std::string last_progress_;
   int written_changes_ = 0;
-  bool stopping_ = false;  ///< A signal asked to stop.
-  bool rescale_ = false;   ///< A signal said that another number of shards is wanted.
+  int written_targets_ = 0;  ///< supervisor_.changes() as of the last targets file.
+  bool stopping_ = false;    ///< A signal asked to stop.
+  bool rescale_ = false;     ///< A signal said that another number of shards is wanted.
 };
 
 }  // namespace moesaic::services

@@ -56,7 +56,9 @@ absl::StatusOr<Supervisor::Child*> Supervisor::Start(ChildSpec spec) {
 
 absl::Status Supervisor::Spawn(Child& child) {
   std::vector<std::string> arguments = child.spec.arguments;
-  arguments.push_back("--address-file=" + child.spec.address_path);
+  if (!child.spec.address_path.empty()) {
+    arguments.push_back("--address-file=" + child.spec.address_path);
+  }
   for (const auto& [kind, flag] : child.spec.address_flags) {
     // The last of a repeated flag counts: from the second start on it is the port held before.
     if (child.served) arguments.push_back(absl::StrCat(flag, "=", child.Address(kind)));

@@ -19,7 +19,9 @@ struct ChildSpec {
   std::string name;                    ///< "shard-1"
   std::vector<std::string> arguments;  ///< Program first.
   std::string log_path;
-  std::string address_path;  ///< Where it writes its addresses once it serves.
+  /// Where it writes its addresses once it serves. Empty for a program that is not ours: it is
+  /// not told --address-file, and whoever starts it says that it serves, and where.
+  std::string address_path;
   /// When it ends before it ever served: give up everything, or start it again like any other.
   bool must_start = true;
   /// Flags that bind it to given addresses, used from the second start on: {"grpc", "--listen"}.

@@ -12,10 +12,12 @@
 #include "services/cli/cluster_file.h"
 #include "services/cli/commands.h"
 #include "services/cli/local_cluster.h"
+#include "services/cli/local_prometheus.h"
 #include "services/flags/coordinator_flags.h"
 #include "services/flags/router_flags.h"
 #include "services/flags/shard_flags.h"
 #include "services/process.h"
+#include "services/program_files.h"
 
 namespace moesaic::services {
 namespace {
@@ -26,7 +28,13 @@ constexpr absl::Duration kStopGrace = absl::Seconds(15);
 /// What `up` parses: its own flags, and those of the processes it starts, to be passed on.
 struct UpCommandLine {
   explicit UpCommandLine(CLI::App& app)
-      : router_table(app), shard_table(app), coordinator_table(app), log_table(app) {
+      : up_table(app),
+        router_table(app),
+        shard_table(app),
+        coordinator_table(app),
+        log_table(app) {
+    up.prometheus.share_dir = DefaultShareDir();
+    DeclarePrometheus();
     process.DeclareLog(log_table);
     router.Declare(router_table);
     shard.Declare(shard_table);
@@ -34,8 +42,28 @@ struct UpCommandLine {
     up.state_dir = DefaultStateDir();
   }
 
-  LocalClusterOptions Resolve() const {
+  /// First of all tables: a flag that a process has as well is passed on, and read here too.
+  void DeclarePrometheus() {
+    up_table.Add("prometheus", prometheus,
+                 "Prometheus to run with the cluster: auto (the one on the search path, if any), "
+                 "off, or the path of the program");
+    up_table.Add("prometheus-port", up.prometheus.port, "Its port on loopback; 0 = any free one")
+        ->check(CLI::Range(0, 65535));
+    up_table
+        .Add("scrape-interval-s", scrape_interval_s, "Seconds between two looks at every process")
+        ->check(CLI::Range(0.1, 3600.0));
+    up_table.Add("share-dir", up.prometheus.share_dir, "Folder with rules/ for Prometheus");
+  }
+
+  /// Errors: InvalidArgument naming the flag.
+  absl::StatusOr<LocalClusterOptions> Resolve() const {
     LocalClusterOptions options = up;
+    MOESAIC_ASSIGN_OR_RETURN(options.prometheus.program, FindPrometheus(prometheus));
+    if (options.prometheus.program.empty() && prometheus == "auto") {
+      base::LogInfo("no program named prometheus is installed: nobody collects the metrics");
+    }
+    options.prometheus.state_dir = options.state_dir;
+    options.prometheus.scrape_interval = absl::Seconds(scrape_interval_s);
     options.restart_delay = absl::Seconds(restart_delay_s);
     options.start_timeout = absl::Seconds(start_timeout_s);
     options.router_flags = router_table.Given();
@@ -48,12 +76,15 @@ struct UpCommandLine {
   }
 
   LocalClusterOptions up;
+  std::string prometheus = "auto";
+  double scrape_interval_s = absl::ToDoubleSeconds(up.prometheus.scrape_interval);
   double restart_delay_s = absl::ToDoubleSeconds(up.restart_delay);
   double start_timeout_s = absl::ToDoubleSeconds(up.start_timeout);
   RouterFlags router;
   ShardFlags shard;
   CoordinatorFlags coordinator;
   ProcessFlags process;
+  FlagTable up_table;
   FlagTable router_table;
   FlagTable shard_table;
   FlagTable coordinator_table;
@@ -83,8 +114,10 @@ int Up(const UpCommandLine& line) {
   line.process.ApplyLog("moesaic up");
   absl::Status status = CheckModel(line.router.model.model_dir);
   if (status.ok()) status = MakeStateDir(line.up.state_dir);
+  const absl::StatusOr<LocalClusterOptions> options = line.Resolve();
+  if (status.ok()) status = options.status();
   if (!status.ok()) return Fail("up", std::string(status.message())), kExitUsage;
-  LocalCluster cluster(line.Resolve());
+  LocalCluster cluster(*options);
   const absl::Status ended = cluster.Run();
   base::LogInfo("stopping");
   cluster.Stop(kStopGrace);

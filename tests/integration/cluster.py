@@ -45,6 +45,8 @@ class Cluster:
         self.state_dir = pathlib.Path(self._state.name)
         self.arguments = [str(binaries / "moesaic"), "up", f"--model={model}", f"--shards={shards}",
                           "--http-port=0", f"--state-dir={self.state_dir}"]
+        # Only the tests of the metrics want one.
+        flags.setdefault("prometheus", "off")
         for name, value in flags.items():
             self.arguments.append(f"--{name.replace('_', '-')}={value}")
         self.process = None
