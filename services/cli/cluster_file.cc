@@ -66,9 +66,10 @@ absl::StatusOr<nlohmann::json> ReadRoot(const std::string& state_dir) {
 
 absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
   MOESAIC_ASSIGN_OR_RETURN(const nlohmann::json root, ReadRoot(state_dir));
+  const auto entry = root.find("prometheus");
+  const bool has_prometheus = entry != root.end() && entry->is_string();
   return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>(),
-                     root["pid"].get<pid_t>(),
-                     root["prometheus"].is_string() ? root["prometheus"].get<std::string>() : ""};
+                     root["pid"].get<pid_t>(), has_prometheus ? entry->get<std::string>() : ""};
 }
 
 absl::StatusOr<std::string> ProcessUrl(const std::string& state_dir, const std::string& process) {

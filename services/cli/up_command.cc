@@ -28,11 +28,7 @@ constexpr absl::Duration kStopGrace = absl::Seconds(15);
 /// What `up` parses: its own flags, and those of the processes it starts, to be passed on.
 struct UpCommandLine {
   explicit UpCommandLine(CLI::App& app)
-      : up_table(app),
-        router_table(app),
-        shard_table(app),
-        coordinator_table(app),
-        log_table(app) {
+      : up_table(app), router_table(app), shard_table(app), coordinator_table(app), log_table(app) {
     up.prometheus.share_dir = DefaultShareDir();
     DeclarePrometheus();
     process.DeclareLog(log_table);
