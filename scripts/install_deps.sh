@@ -11,11 +11,13 @@ build_packages=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libabsl-dev libboost1.81-dev libssl-dev prometheus-cpp-dev libhwy-dev
   libpcre2-dev libutf8proc-dev nlohmann-json3-dev libcli11-dev libjemalloc-dev
+  libsqlite3-dev libpq-dev
   libgtest-dev libgmock-dev libbenchmark-dev curl python3)
 # Programs that Moesaic runs itself, as child processes. Debian's packages of them come with a system
 # service that starts with the installation and at every boot; nobody asked for that here.
 service_packages=(prometheus)
 test_packages=(python3-venv clang clang-format clang-tidy iproute2 iptables libfuse3-3)
+test_service_packages=(postgresql)
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
@@ -73,5 +75,6 @@ install_packages "${build_packages[@]}"
 install_without_service "${service_packages[@]}"
 if [ "${1:-}" = "--tests" ]; then
   install_packages "${test_packages[@]}"
+  install_without_service "${test_service_packages[@]}"
   install_python
 fi
