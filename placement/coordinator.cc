@@ -143,6 +143,7 @@ absl::Status Coordinator::TakeLoad(SessionId session, const v1::LoadReport& repo
   const auto layers = static_cast<std::uint32_t>(membership_.topology().moe_layers.size());
   const bool was_known = loads_.Known(layers);
   loads_.Add(now, load);
+  router->second.busy_seconds_total += load.router.busy_seconds;
   router->second.load = std::move(load.router);
   // What was assigned without loads, as after a restart, does not know which replicas are hot.
   if (assigned_once_ && !was_known && loads_.Known(layers)) assignment_due_ = now;

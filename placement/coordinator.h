@@ -85,7 +85,8 @@ class Coordinator {
     base::PlacementEpoch acknowledged;
     RouterLink link;
     RouterDescription description;
-    RouterLoad load = {};  ///< Its last report.
+    RouterLoad load = {};           ///< Its last report.
+    double busy_seconds_total = 0;  ///< Computed in this session.
   };
 
   /// All borrowed.

@@ -14,6 +14,7 @@
 #include "placement/coordinator_metrics.h"
 #include "placement/coordinator_service.h"
 #include "placement/grpc_shard_control.h"
+#include "placement/node_time_writer.h"
 #include "rpc/server_factory.h"
 
 namespace moesaic::placement {
@@ -24,6 +25,11 @@ constexpr char kServiceName[] = "moesaic.v1.Coordinator";
 constexpr absl::Duration kTick = absl::Milliseconds(50);
 /// Gauges over all units are recomputed once a second, often enough for any scrape.
 constexpr std::uint64_t kTicksPerRefresh = 20;
+/// Time between two looks at who runs: what a process ran at its end beyond the last is not
+/// counted.
+constexpr std::uint64_t kTicksPerLook = 5;
+/// How long a stopping coordinator tries to reach the ledger.
+constexpr absl::Duration kLedgerGrace = absl::Seconds(5);
 /// Messages waiting for the loop. Each member sends one a heartbeat.
 constexpr std::size_t kMaxQueued = 16384;
 
@@ -62,6 +68,14 @@ class CoordinatorServer::Impl {
     server.allow_insecure = options.insecure;
     server.enable_reflection = options.reflection;
     server.services = {&service_};
+    if (!options.ledger.url.empty()) {
+      const RunningProcess self{.name = "coordinator",
+                                .role = "coordinator",
+                                .node = options.node,
+                                .node_share = options.node_share};
+      MOESAIC_ASSIGN_OR_RETURN(
+          node_time_, NodeTimeWriter::Start(options.ledger, self, prices_.get(), metrics_, clock_));
+    }
     MOESAIC_ASSIGN_OR_RETURN(server_, rpc::StartServer(std::move(server)));
     MOESAIC_RETURN_IF_ERROR(StartHttp(options));
     server_->SetServing(true, kServiceName);
@@ -76,6 +90,7 @@ class CoordinatorServer::Impl {
     server_->Shutdown(absl::ZeroDuration());
     if (http_ != nullptr) http_->Shutdown(absl::ZeroDuration());
     loop_.Stop();
+    if (node_time_ != nullptr) node_time_->Stop(kLedgerGrace);
   }
 
   const std::string& address() const { return server_->address(); }
@@ -101,7 +116,8 @@ class CoordinatorServer::Impl {
 
   void Tick() {
     coordinator_.Advance();
-    if (ticks_++ % kTicksPerRefresh == 0) RefreshCoordinatorMetrics(coordinator_, metrics_);
+    if (ticks_ % kTicksPerRefresh == 0) RefreshCoordinatorMetrics(coordinator_, metrics_);
+    if (ticks_++ % kTicksPerLook == 0 && node_time_ != nullptr) node_time_->Look(coordinator_);
     loop_.PostAfter(kTick, [this] { Tick(); });
   }
 
@@ -112,6 +128,7 @@ class CoordinatorServer::Impl {
   const base::Clock& clock_;
   monitoring::Registry metrics_;
   std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
+  std::unique_ptr<NodeTimeWriter> node_time_;          // null: nobody keeps it
   std::unique_ptr<rpc::ServerHandle> server_;
   std::unique_ptr<http::Server> http_;
   std::string http_address_;

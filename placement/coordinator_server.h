@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "monitoring/ledger/ledger.h"
 #include "monitoring/node_share.h"
 #include "placement/coordinator.h"
 
@@ -18,8 +19,9 @@ struct CoordinatorOptions : CoordinatorPolicy {
   std::string node;          ///< Machine it runs on.
   std::string zone;          ///< Failure zone of that machine.
   monitoring::NodeShare node_share;
-  bool insecure = false;    ///< Allow listening beyond loopback without TLS.
-  bool reflection = false;  ///< gRPC server reflection, for people with grpcurl.
+  monitoring::Ledger::Options ledger;  ///< Without an address nobody keeps the nodes' time.
+  bool insecure = false;               ///< Allow listening beyond loopback without TLS.
+  bool reflection = false;             ///< gRPC server reflection, for people with grpcurl.
 };
 
 /// One coordinator process: serves Coordinator and health, keeps the membership, brings shards to

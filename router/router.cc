@@ -83,6 +83,9 @@ class Router::Impl {
     if (core_ != nullptr) core_->Stop();
     dispatcher_.reset();  // ends the expert calls that the engine still waits for
     core_.reset();
+    if (ledger_ != nullptr) {
+      ledger_->Stop(std::max(absl::ZeroDuration(), until - clock_.Monotonic()));
+    }
   }
 
   const std::string& http_address() const { return http_address_; }
@@ -116,6 +119,7 @@ class Router::Impl {
   placement::PlacementHolder placement_;
   std::unique_ptr<placement::PlacementWatcher> watcher_;
   std::unique_ptr<RouterCore> core_;
+  std::unique_ptr<monitoring::Ledger> ledger_;  // null: nobody keeps what requests used
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<rpc::ServerHandle> grpc_server_;
   std::string http_address_;
@@ -205,9 +209,13 @@ absl::Status Router::Impl::Serve() {
   api.front_end_threads = options_.front_end_threads;
   api.default_timeout = options_.request_timeout;
   api.max_timeout = std::max(api.max_timeout, options_.request_timeout);
+  if (!options_.ledger.url.empty()) {
+    MOESAIC_ASSIGN_OR_RETURN(ledger_, monitoring::Ledger::Start(options_.ledger, metrics_));
+  }
   MOESAIC_ASSIGN_OR_RETURN(
-      api_, ApiServer::Build(std::move(api), {core_->scheduler(), *tokenizer_, chat_template_.get(),
-                                              checkpoint_->generation_config(), metrics_, clock_}));
+      api_, ApiServer::Build(std::move(api),
+                             {core_->scheduler(), *tokenizer_, chat_template_.get(),
+                              checkpoint_->generation_config(), metrics_, clock_, ledger_.get()}));
   http_address_ = absl::StrCat(listen.host, ":", api_->port());
 
   rpc::ServerOptions rpc;

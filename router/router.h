@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/dtype.h"
+#include "monitoring/ledger/ledger.h"
 #include "monitoring/node_share.h"
 #include "router/api/reasoning_mode.h"
 
@@ -34,6 +35,7 @@ struct RouterOptions {
   bool reflection = false;  ///< gRPC server reflection.
   std::string state_dir;    ///< Folder of the remembered placement; empty = remember nothing.
   std::string price_list;   ///< File of node prices; empty = every price is unknown.
+  monitoring::Ledger::Options ledger;  ///< Without an address nobody keeps what requests used.
 
   /// Memory of the KV cache; 0 = half of what is left after the weights are loaded.
   std::uint64_t kv_cache_bytes = 0;

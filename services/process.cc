@@ -5,12 +5,23 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "monitoring/ledger/sql_database.h"
 #include "rpc/process_setup.h"
 
 namespace moesaic::services {
 namespace {
+
+/// All flags and their values, without the password of the ledger.
+std::string Describe(const CLI::App& app) {
+  std::string text = app.config_to_str(/*default_also=*/true, /*write_description=*/false);
+  const CLI::Option* ledger = app.get_option_no_throw("--ledger");
+  if (ledger == nullptr || ledger->count() == 0) return text;
+  const std::string url = ledger->as<std::string>();
+  return absl::StrReplaceAll(text, {{url, monitoring::WithoutPassword(url)}});
+}
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -85,7 +96,7 @@ int RunServer(const std::string& name, CLI::App& app, const ProcessFlags& flags,
   rpc::PrepareProcess();
   flags.ApplyLog(name);
   base::LogInfo(name, " ", BuildVersion(),
-                " configuration: ", nlohmann::json(app.config_to_str(true, false)).dump());
+                " configuration: ", nlohmann::json(Describe(app)).dump());
 
   absl::StatusOr<RunningServer> server = build();
   absl::Status status =

@@ -28,12 +28,17 @@ std::string DefaultStateDir() {
   return absl::StrCat("/tmp/moesaic-", ::getuid());
 }
 
+std::string DefaultLedger(const std::string& state_dir) {
+  return absl::StrCat("sqlite:", state_dir, "/ledger.db");
+}
+
 absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& cluster,
                               const Supervisor& supervisor) {
   nlohmann::ordered_json root = {{"http", cluster.http_url},
                                  {"coordinator", cluster.coordinator_address},
                                  {"pid", cluster.pid}};
   if (!cluster.prometheus_url.empty()) root["prometheus"] = cluster.prometheus_url;
+  root["ledger"] = cluster.ledger;
   root["children"] = nlohmann::ordered_json::array();
   for (const Supervisor::Child& child : supervisor.children()) {
     nlohmann::ordered_json entry = {
@@ -66,10 +71,12 @@ absl::StatusOr<nlohmann::json> ReadRoot(const std::string& state_dir) {
 
 absl::StatusOr<ClusterFile> ReadClusterFile(const std::string& state_dir) {
   MOESAIC_ASSIGN_OR_RETURN(const nlohmann::json root, ReadRoot(state_dir));
-  const auto entry = root.find("prometheus");
-  const bool has_prometheus = entry != root.end() && entry->is_string();
-  return ClusterFile{root["http"].get<std::string>(), root["coordinator"].get<std::string>(),
-                     root["pid"].get<pid_t>(), has_prometheus ? entry->get<std::string>() : ""};
+  const auto text = [&root](const char* key) {
+    const auto entry = root.find(key);
+    return entry != root.end() && entry->is_string() ? entry->get<std::string>() : std::string();
+  };
+  return ClusterFile{text("http"), text("coordinator"), root["pid"].get<pid_t>(),
+                     text("prometheus"), text("ledger")};
 }
 
 absl::StatusOr<std::string> ProcessUrl(const std::string& state_dir, const std::string& process) {

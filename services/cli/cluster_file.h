@@ -17,10 +17,14 @@ struct ClusterFile {
   std::string coordinator_address;  ///< "127.0.0.1:4001"
   pid_t pid = 0;                    ///< Of `moesaic up`.
   std::string prometheus_url;       ///< Empty when it runs none.
+  std::string ledger;               ///< As --ledger has it, "none" included.
 };
 
 /// Folder of the local cluster: --state-dir, or one per user that the commands agree on.
 std::string DefaultStateDir();
+
+/// The ledger of a local cluster that was given none.
+std::string DefaultLedger(const std::string& state_dir);
 
 /// Writes <state_dir>/cluster.json with addresses and process ids, crash-safe.
 absl::Status WriteClusterFile(const std::string& state_dir, const ClusterFile& cluster,

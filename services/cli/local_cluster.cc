@@ -103,8 +103,10 @@ absl::Status LocalCluster::WaitForAddress(const Supervisor::Child* child) {
 
 absl::Status LocalCluster::StartCoordinator() {
   std::vector<std::string> flags = NodeFlags("node-1", options_.coordinator_flags);
+  flags.insert(flags.begin(), "--ledger=" + options_.ledger);
   flags.push_back("--listen=127.0.0.1:0");
   flags.push_back("--http-listen=127.0.0.1:0");
+  flags.push_back(absl::StrCat("--ledger-queue=", options_.state_dir, "/coordinator/ledger"));
   flags.push_back(absl::StrCat("--expect-shards=", options_.shards));
   flags.push_back("--reflection");
   ChildSpec spec = Spec("coordinator", "moesaic-coordinator", std::move(flags));
@@ -131,6 +133,7 @@ absl::Status LocalCluster::StartShard(int number, bool must_start) {
 
 absl::Status LocalCluster::StartRouter() {
   std::vector<std::string> flags = NodeFlags("node-1", options_.router_flags);
+  flags.insert(flags.begin(), "--ledger=" + options_.ledger);
   flags.push_back("--name=router-1");
   flags.push_back("--coordinator=" + coordinator_->Address("grpc"));
   flags.push_back(absl::StrCat("--http-listen=127.0.0.1:", options_.http_port));
@@ -182,7 +185,7 @@ absl::Status LocalCluster::WriteFile() {
   written_changes_ = supervisor_.changes();
   return WriteClusterFile(options_.state_dir,
                           {"http://" + router_->Address("http"), coordinator_->Address("grpc"),
-                           ::getpid(), PrometheusUrl()},
+                           ::getpid(), PrometheusUrl(), options_.ledger},
                           supervisor_);
 }
 

@@ -21,6 +21,7 @@ struct LocalClusterOptions {
   /// Loading hundreds of gigabytes from a slow disk takes long.
   absl::Duration start_timeout = absl::Hours(1);
   std::string state_dir;
+  std::string ledger;  ///< Of router and coordinator, as --ledger has it.
   LocalPrometheusOptions prometheus;
   std::vector<std::string> router_flags;
   std::vector<std::string> shard_flags;

@@ -60,6 +60,8 @@ struct UpCommandLine {
     }
     options.prometheus.state_dir = options.state_dir;
     options.prometheus.scrape_interval = absl::Seconds(scrape_interval_s);
+    const std::string& ledger = router.options.ledger.url;
+    options.ledger = ledger.empty() ? DefaultLedger(options.state_dir) : ledger;
     options.restart_delay = absl::Seconds(restart_delay_s);
     options.start_timeout = absl::Seconds(start_timeout_s);
     options.router_flags = router_table.Given();

@@ -1,6 +1,7 @@
 #include "services/flags/coordinator_flags.h"
 
 #include "base/status_macros.h"
+#include "services/flags/ledger_flags.h"
 #include "services/flags/node_flags.h"
 
 namespace moesaic::services {
@@ -27,6 +28,7 @@ void CoordinatorFlags::Declare(FlagTable& table) {
   table.AddBytes("move-bytes-per-s", options.moves.move_bytes_per_s,
                  "Limit on what is loaded for a better balance, over all shards; 0 = none");
   DeclareNodeFlags(table, options.zone, options.node_share);
+  DeclareLedgerFlags(table, options.ledger);
   table.Add("price-list", options.price_list,
             "File of what nodes cost (docs/cost.md); without it every price is unknown");
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
@@ -35,6 +37,7 @@ void CoordinatorFlags::Declare(FlagTable& table) {
 void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   table.Add("listen", options.listen_address, "host:port to serve Coordinator on; port 0 = any");
   table.Add("http-listen", options.http_address, "host:port of /metrics; empty = not served");
+  DeclareLedgerQueueFlag(table, options.ledger);
   table.Add("node", options.node, "Machine this runs on");
   table.Add("expect-shards", options.expect_shards,
             "Make the first assignment when so many have registered; 0 = when none has come for a "
@@ -44,6 +47,7 @@ void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
 
 absl::StatusOr<placement::CoordinatorOptions> CoordinatorFlags::Resolve() const {
   placement::CoordinatorOptions result = options;
+  MOESAIC_RETURN_IF_ERROR(ResolveLedger("", result.ledger));
   result.lease = absl::Seconds(lease_s);
   result.heartbeat = absl::Seconds(heartbeat_s);
   result.rebalance_interval = absl::Seconds(rebalance_interval_s);

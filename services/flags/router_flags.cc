@@ -1,6 +1,7 @@
 #include "services/flags/router_flags.h"
 
 #include "base/status_macros.h"
+#include "services/flags/ledger_flags.h"
 #include "services/flags/node_flags.h"
 
 namespace moesaic::services {
@@ -51,6 +52,7 @@ void RouterFlags::Declare(FlagTable& table) {
   table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
                   "Let clients prescribe the routing (for tests)");
   DeclareNodeFlags(table, options.zone, options.node_share);
+  DeclareLedgerFlags(table, options.ledger);
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
@@ -61,12 +63,14 @@ void RouterFlags::DeclareIdentity(FlagTable& table) {
   table.Add("http-listen", options.http_address, "host:port of the OpenAI API; port 0 = any");
   table.Add("node", options.node, "Machine this runs on");
   table.Add("state-dir", options.state_dir, "Folder of the remembered placement");
+  DeclareLedgerQueueFlag(table, options.ledger);
   table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
 }
 
 absl::StatusOr<router::RouterOptions> RouterFlags::Resolve() const {
   router::RouterOptions result = options;
   MOESAIC_RETURN_IF_ERROR(model.ApplyTo(result));
+  MOESAIC_RETURN_IF_ERROR(ResolveLedger(result.state_dir, result.ledger));
   result.request_timeout = absl::Seconds(request_timeout_s);
   if (degraded == "renormalize") result.degraded_after = absl::Milliseconds(degraded_after_ms);
   MOESAIC_ASSIGN_OR_RETURN(result.reasoning, router::ParseReasoningMode(reasoning_parser));

@@ -103,9 +103,12 @@ TEST_F(SupervisorTest, KillsWhatDoesNotStop) {
 TEST_F(SupervisorTest, TheClusterFileTellsOthersWhereItIs) {
   Supervisor supervisor(absl::Seconds(1));
   EXPECT_EQ(ReadClusterFile(folder_).status().code(), absl::StatusCode::kNotFound);
-  ASSERT_TRUE(WriteClusterFile(folder_, {"http://127.0.0.1:1", "127.0.0.1:2"}, supervisor).ok());
+  ASSERT_TRUE(WriteClusterFile(folder_, {"http://127.0.0.1:1", "127.0.0.1:2", 1, "", "sqlite:/l"},
+                               supervisor)
+                  .ok());
   EXPECT_EQ(ReadClusterFile(folder_)->http_url, "http://127.0.0.1:1");
   EXPECT_EQ(ReadClusterFile(folder_)->coordinator_address, "127.0.0.1:2");
+  EXPECT_EQ(ReadClusterFile(folder_)->ledger, "sqlite:/l");
 }
 
 }  // namespace
