@@ -33,16 +33,18 @@ void ExpertDispatcher::Impl::OnConnected(ShardLink& link, rpc::Lane lane,
 
 void ExpertDispatcher::Impl::OnBroken(ShardLink& link, rpc::Lane lane, const absl::Status& status) {
   Slots lost;
+  std::string shard;
   {
     base::MutexLock lock(mutex_);
     if (!link.stream(lane).connected) return;  // an attempt to connect failed
+    shard = link.info.name;
     link.stream(lane).connected = false;
     link.suspect = true;  // until it has answered again
     ++stats_.broken_streams;
     ReleaseLane(link, lane, lost);
   }
-  base::LogWarning("shard ", link.info.name, ": ", base::ToAbsl(rpc::LaneName(lane)),
-                   " stream lost with ", lost.size(), " results to come: ", status.ToString());
+  base::LogWarning("shard ", shard, ": ", base::ToAbsl(rpc::LaneName(lane)), " stream lost with ",
+                   lost.size(), " results to come: ", status.ToString());
   PlaceAndSend(std::move(lost));
 }
 

@@ -1,10 +1,13 @@
 #include "router/dispatch/expert_dispatcher.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/router/dispatch/dispatcher_fixture.h"
@@ -351,6 +354,29 @@ TEST(ExpertDispatcherTest, ASilentShardWithoutAReplicaIsSuspectToo) {
     TestCall(8, 8).Run(*dispatcher);
     return silent.dispatches() > before;
   })) << "and is taken back";
+}
+
+/// What a lost stream reports about its shard is what the lock guards: a race for ThreadSanitizer.
+TEST(ExpertDispatcherTest, ShardsBreakOffWhilePlacementsCome) {
+  std::vector<std::unique_ptr<FakeShard>> shards;
+  std::vector<const FakeShard*> named;
+  for (int i = 0; i < 8; ++i) {
+    shards.push_back(std::make_unique<FakeShard>(FakeShard::Options{.name = absl::StrCat("s", i)}));
+    named.push_back(shards.back().get());
+  }
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, named, kAllOnFirst));
+  ASSERT_TRUE(AllConnected(*dispatcher));
+  std::atomic<bool> stopped = false;
+  std::thread coordinator([&] {
+    for (std::uint64_t version = 2; !stopped; ++version) {
+      dispatcher->SetPlacement(Placement(version, 8, named, kAllOnFirst));
+    }
+  });
+  for (const auto& shard : shards) shard->Stop();
+  EXPECT_TRUE(Eventually([&] { return dispatcher->Stats().broken_streams >= 2 * shards.size(); }));
+  stopped = true;
+  coordinator.join();
 }
 
 TEST(ExpertDispatcherTest, WithoutBudgetNothingIsHedgedButABrokenStreamIsResent) {
