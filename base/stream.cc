@@ -10,33 +10,60 @@ CpuStream::~CpuStream() {
 }
 
 void CpuStream::OnComplete(absl::AnyInvocable<void()> done) {
-  Enqueue([done = std::move(done)](ComputePool&) mutable { done(); });
+  Add({.work = [done = std::move(done)](ComputePool&) mutable { done(); },
+       .tag = tag_,
+       .settles = true});
 }
 
 void CpuStream::Enqueue(absl::AnyInvocable<void(ComputePool&)> work) {
+  Add({.work = std::move(work), .tag = tag_});
+}
+
+void CpuStream::Add(Item item) {
   {
     MutexLock lock(mutex_);
-    items_.push_back(std::move(work));
+    items_.push_back(std::move(item));
     if (running_) return;
     running_ = true;
   }
   pool_.Submit([this] { Drain(); });
 }
 
+std::array<std::int64_t, CpuStream::kTags> CpuStream::RunNanoseconds() const {
+  std::array<std::int64_t, kTags> sums;
+  for (int tag = 0; tag < kTags; ++tag) sums[tag] = run_ns_[tag].load(std::memory_order_relaxed);
+  return sums;
+}
+
+std::int64_t CpuStream::Now() const {
+  return clock_ == nullptr ? 0 : absl::ToInt64Nanoseconds(clock_->Monotonic());
+}
+
 void CpuStream::Drain() {
+  // The clock is read only where the tag changes or somebody is told that all is done.
+  int tag = -1;
+  std::int64_t since = 0;
+  const auto settle = [&](int next) {
+    const std::int64_t now = Now();
+    if (tag >= 0) run_ns_[tag].fetch_add(now - since, std::memory_order_relaxed);
+    tag = next;
+    since = now;
+  };
   while (true) {
-    absl::AnyInvocable<void(ComputePool&)> work;
+    Item item;
     {
       MutexLock lock(mutex_);
       if (items_.empty()) {
+        if (tag >= 0) settle(-1);
         running_ = false;
         idle_.NotifyAll();  // under the lock: after it the stream may be gone
         return;
       }
-      work = std::move(items_.front());
+      item = std::move(items_.front());
       items_.pop_front();
     }
-    work(pool_);
+    if (item.tag != tag || item.settles) settle(item.tag);
+    item.work(pool_);
   }
 }
 

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <deque>
 
 #include "absl/functional/any_invocable.h"
+#include "base/clock.h"
 #include "base/compute_pool.h"
 #include "base/mutex.h"
 #include "base/tensor.h"
@@ -21,10 +25,15 @@ class Stream {
 };
 
 /// The host's stream: a FIFO whose items run one after another on a ComputePool, each free to use
-/// the whole pool. Destroy only when idle or let the destructor wait for what was enqueued.
+/// the whole pool. Adds up how long they ran, by tag. Destroy only when idle or let the destructor
+/// wait for what was enqueued.
 class CpuStream final : public Stream {
  public:
-  explicit CpuStream(ComputePool& pool) : pool_(pool) {}
+  static constexpr int kTags = 8;
+
+  /// Without a clock no time is measured.
+  explicit CpuStream(ComputePool& pool, const Clock* clock = nullptr)
+      : pool_(pool), clock_(clock) {}
   ~CpuStream() override;
 
   Device device() const override { return {}; }
@@ -32,14 +41,31 @@ class CpuStream final : public Stream {
   /// Runs `work(pool)` after everything enqueued before. What it refers to must outlive it.
   void Enqueue(absl::AnyInvocable<void(ComputePool&)> work);
 
+  /// The time of what is enqueued from now on counts for `tag`, 0 to kTags - 1.
+  void SetTag(int tag) { tag_ = tag; }
+  /// Nanoseconds in which items of each tag ran since the stream was made. Complete up to the last
+  /// OnComplete that was called. Thread-safe.
+  std::array<std::int64_t, kTags> RunNanoseconds() const;
+
  private:
+  struct Item {
+    absl::AnyInvocable<void(ComputePool&)> work;
+    int tag = 0;
+    bool settles = false;  ///< All time before it is to be accounted for before it runs.
+  };
+
+  void Add(Item item);
   void Drain();
+  std::int64_t Now() const;
 
   ComputePool& pool_;
+  const Clock* const clock_;
+  int tag_ = 0;  // of the enqueuing thread
+  std::array<std::atomic<std::int64_t>, kTags> run_ns_{};
   Mutex mutex_;
   CondVar idle_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
-  std::deque<absl::AnyInvocable<void(ComputePool&)>> items_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Item> items_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace moesaic::base

@@ -10,6 +10,7 @@
 #include "http/metrics_route.h"
 #include "http/server.h"
 #include "monitoring/cost/price_list.h"
+#include "monitoring/process_metrics.h"
 #include "monitoring/registry.h"
 #include "placement/coordinator_metrics.h"
 #include "placement/coordinator_service.h"
@@ -107,6 +108,7 @@ class CoordinatorServer::Impl {
     server.allow_insecure = options.insecure;
     server.io_threads = 1;
     http::RouteTable routes;
+    process_metrics_.Export(metrics_, options.build, "coordinator", /*numerics_id=*/"");
     http::AddMetricsRoute(routes, metrics_);
     http::AddLogLevelRoute({.remote = options.insecure}, routes);
     MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(server), std::move(routes)));
@@ -127,6 +129,7 @@ class CoordinatorServer::Impl {
   CoordinatorService service_;
   const base::Clock& clock_;
   monitoring::Registry metrics_;
+  monitoring::ProcessMetrics process_metrics_{clock_};
   std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
   std::unique_ptr<NodeTimeWriter> node_time_;          // null: nobody keeps it
   std::unique_ptr<rpc::ServerHandle> server_;

@@ -16,6 +16,7 @@ struct CoordinatorOptions : CoordinatorPolicy {
   std::string listen_address = "127.0.0.1:0";
   std::string http_address;  ///< host:port of /metrics; empty = not served.
   std::string price_list;    ///< File of node prices; empty = every price is unknown.
+  std::string build;         ///< Build of the process, for people.
   std::string node;          ///< Machine it runs on.
   std::string zone;          ///< Failure zone of that machine.
   monitoring::NodeShare node_share;

@@ -20,6 +20,7 @@
 #include "model/identity.h"
 #include "model/tokenizer.h"
 #include "monitoring/cost/price_list.h"
+#include "monitoring/process_metrics.h"
 #include "monitoring/registry.h"
 #include "placement/view/placement_holder.h"
 #include "placement/view/placement_watcher.h"
@@ -69,6 +70,7 @@ class Router::Impl {
     if (stopped_) return;
     stopped_ = true;
     const absl::Duration until = clock_.Monotonic() + grace;
+    process_metrics_.StartDrain();
     if (core_ != nullptr) core_->scheduler().StartDrain();
     if (grpc_server_ != nullptr) grpc_server_->SetServing(false);
     if (api_ != nullptr) {
@@ -99,6 +101,12 @@ class Router::Impl {
     while (!core_->scheduler().Idle() && clock_.Monotonic() < until) absl::SleepFor(kDrainPoll);
   }
 
+  /// Of a second of a process; nullopt = unknown.
+  std::optional<double> PriceOf(const monitoring::NodeShare& node) {
+    return prices_ == nullptr ? std::nullopt : prices_->Get()->PerSecond(node);
+  }
+
+  placement::LoadReport TakeLoad();
   absl::Status OpenModel();
   absl::Status CreateDispatcher();
   absl::Status BuildCore();
@@ -110,6 +118,8 @@ class Router::Impl {
   const base::Clock& clock_;
   base::ComputePool pool_;
   monitoring::Registry metrics_;
+  monitoring::ProcessMetrics process_metrics_{clock_};
+  SchedulerMetrics scheduler_metrics_{metrics_};
   std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
   std::unique_ptr<model::Checkpoint> checkpoint_;
   std::unique_ptr<model::Tokenizer> tokenizer_;
@@ -123,6 +133,9 @@ class Router::Impl {
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<rpc::ServerHandle> grpc_server_;
   std::string http_address_;
+  // As of the last load report; of the watcher's thread.
+  Scheduler::Stats reported_;
+  DispatchStats reported_dispatches_;
   bool stopped_ = false;
 };
 
@@ -158,6 +171,8 @@ absl::Status Router::Impl::CreateDispatcher() {
   options.wire_dtype = ToWire(options_.wire_dtype);
   options.skip_lost_after = options_.degraded_after;
   options.clock = &clock_;
+  options.metrics = &metrics_;
+  options.price_per_second = [this](const monitoring::NodeShare& node) { return PriceOf(node); };
   MOESAIC_ASSIGN_OR_RETURN(dispatcher_, ExpertDispatcher::Create(std::move(options)));
   placement_.AddListener([this](std::shared_ptr<const placement::PlacementMap> map) {
     dispatcher_->SetPlacement(std::move(map));
@@ -175,6 +190,8 @@ absl::Status Router::Impl::BuildCore() {
   options.max_step_tokens = options_.max_step_tokens;
   options.max_queue = options_.max_queue;
   options.micro_batches = options_.micro_batches;
+  options.metrics = &scheduler_metrics_;
+  options.price_per_second = [this] { return PriceOf(options_.node_share); };
   MOESAIC_ASSIGN_OR_RETURN(core_, RouterCore::Create(
                                       *checkpoint_, std::move(options), pool_, *dispatcher_,
                                       [](int loaded, int layers) {
@@ -182,6 +199,8 @@ absl::Status Router::Impl::BuildCore() {
                                                       " layers loaded");
                                       },
                                       clock_));
+  process_metrics_.Loaded();
+  process_metrics_.Export(metrics_, options_.build, "router", identity_.numerics_id);
   ExportRouterMetrics(metrics_, core_->scheduler(), *dispatcher_);
   return absl::OkStatus();
 }
@@ -213,9 +232,11 @@ absl::Status Router::Impl::Serve() {
     MOESAIC_ASSIGN_OR_RETURN(ledger_, monitoring::Ledger::Start(options_.ledger, metrics_));
   }
   MOESAIC_ASSIGN_OR_RETURN(
-      api_, ApiServer::Build(std::move(api),
-                             {core_->scheduler(), *tokenizer_, chat_template_.get(),
-                              checkpoint_->generation_config(), metrics_, clock_, ledger_.get()}));
+      api_,
+      ApiServer::Build(std::move(api),
+                       {core_->scheduler(), *tokenizer_, chat_template_.get(),
+                        checkpoint_->generation_config(), metrics_, clock_, ledger_.get(),
+                        [this] { return prices_ == nullptr ? "" : prices_->Get()->currency(); }}));
   http_address_ = absl::StrCat(listen.host, ":", api_->port());
 
   rpc::ServerOptions rpc;
@@ -239,7 +260,7 @@ absl::Status Router::Impl::FollowPlacement() {
                        .zone = options_.zone,
                        .node_share = options_.node_share,
                        .build = options_.build};
-  watch.take_load = [this] { return dispatcher_->TakeLoad(); };
+  watch.take_load = [this] { return TakeLoad(); };
   if (!options_.state_dir.empty()) {
     MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options_.state_dir));
     watch.state_path = options_.state_dir + "/placement";
@@ -247,6 +268,27 @@ absl::Status Router::Impl::FollowPlacement() {
   MOESAIC_ASSIGN_OR_RETURN(
       watcher_, placement::PlacementWatcher::Start(std::move(watch), channel, placement_));
   return absl::OkStatus();
+}
+
+placement::LoadReport Router::Impl::TakeLoad() {
+  placement::LoadReport report = dispatcher_->TakeLoad();
+  const DispatchStats dispatched = dispatcher_->Stats();
+  const Scheduler::Stats stats = core_->scheduler().stats();
+  placement::RouterLoad& load = report.router;
+  load.waiting = static_cast<std::uint32_t>(stats.waiting);
+  load.running = static_cast<std::uint32_t>(stats.running);
+  load.kv_usage = static_cast<double>(stats.kv_blocks_in_use) /
+                  std::max<std::int32_t>(1, core_->scheduler().kv_blocks());
+  load.generated_tokens = stats.generated_tokens - reported_.generated_tokens;
+  load.prompt_tokens = stats.prompt_tokens - reported_.prompt_tokens;
+  load.busy_seconds = stats.busy_seconds - reported_.busy_seconds;
+  load.hedges = static_cast<std::uint32_t>(dispatched.hedges - reported_dispatches_.hedges);
+  load.retried_units =
+      static_cast<std::uint32_t>(dispatched.retried_units - reported_dispatches_.retried_units);
+  api_->TakeLoad(load);
+  reported_ = stats;
+  reported_dispatches_ = dispatched;
+  return report;
 }
 
 absl::StatusOr<std::unique_ptr<Router>> Router::Build(RouterOptions options,

@@ -54,6 +54,9 @@ SchedulerOptions SchedulerOptionsFor(const model::Checkpoint& checkpoint,
   scheduler.max_step_tokens = options.max_step_tokens;
   scheduler.max_queue = options.max_queue;
   scheduler.micro_batches = options.micro_batches;
+  scheduler.price_per_second = options.price_per_second;
+  scheduler.metrics = options.metrics;
+  scheduler.on_step = options.on_step;
   for (const std::int64_t id : checkpoint.eos_token_ids()) {
     scheduler.eos_token_ids.push_back(static_cast<std::int32_t>(id));
   }
@@ -93,7 +96,8 @@ absl::StatusOr<std::unique_ptr<RouterCore>> RouterCore::Create(
                        .max_model_len = options.max_model_len,
                        .block_tokens = options.kv_block_tokens,
                        .kv_cache_bytes = options.kv_cache_bytes,
-                       .observer = std::move(options.observer)};
+                       .observer = std::move(options.observer),
+                       .clock = &clock};
   MOESAIC_ASSIGN_OR_RETURN(
       core->engine_,
       Engine::Create(config, std::move(weights), std::move(engine), pool, core->loop_, backend));

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -26,6 +28,10 @@ struct RouterCoreOptions {
   int max_step_tokens = 512;
   int max_queue = 256;
   int micro_batches = 1;
+  std::function<std::optional<double>()>
+      price_per_second;  ///< As in SchedulerOptions, like the two below.
+  SchedulerMetrics* metrics = nullptr;
+  std::function<void(const StepSample&)> on_step;
   LayerObserver observer;  ///< Tests only.
 };
 

@@ -15,10 +15,11 @@ constexpr std::uint64_t kMaxResultBytes = std::uint64_t{256} << 20;
 }  // namespace
 
 DispatchEngine::DispatchEngine(Options options, const ExpertStore& store, FfnExecutor& executor,
-                               const base::Clock& clock)
+                               ShardMetrics& metrics, const base::Clock& clock)
     : options_(options),
       store_(store),
       executor_(executor),
+      metrics_(metrics),
       clock_(clock),
       batcher_(options.batching) {}
 
@@ -33,6 +34,7 @@ absl::Status DispatchEngine::OnOpen(rpc::StreamId stream, const rpc::PeerHello& 
 
 void DispatchEngine::OnDispatch(rpc::StreamId stream, rpc::Dispatch dispatch) {
   ++dispatches_total_;
+  metrics_.Received(dispatch);
   const std::uint64_t id = dispatch.dispatch_id;
   if (const absl::Status valid = CheckDispatch(dispatch); !valid.ok()) {
     return Refuse(stream, id, rpc::DispatchCode::kInvalid, std::string(valid.message()));
@@ -121,6 +123,7 @@ absl::Status DispatchEngine::CheckDispatch(const rpc::Dispatch& dispatch) const 
 void DispatchEngine::Refuse(rpc::StreamId stream, std::uint64_t dispatch_id, rpc::DispatchCode code,
                             std::string error) const {
   rpc::DispatchReply reply;
+  metrics_.Refused(code);
   reply.dispatch_id = dispatch_id;
   reply.code = code;
   reply.error = std::move(error);
@@ -151,6 +154,7 @@ void DispatchEngine::Pump() {
 
 void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
   expert_rows_total_ += outcome.expert_rows;
+  metrics_.Computed(outcome);
   speed_.OnBatch(static_cast<std::uint32_t>(outcome.expert_rows), outcome.experts, outcome.compute);
   const SpeedMeter::Speed speed = speed_.speed();
   std::uint32_t depth[2];
@@ -197,6 +201,11 @@ void DispatchEngine::Stop() {
   base::MutexLock lock(mutex_);
   stopped_ = true;
   while (computing_ > 0) idle_.Wait(mutex_);
+}
+
+std::uint32_t DispatchEngine::rows_waiting(rpc::Lane lane) const {
+  base::MutexLock lock(mutex_);
+  return batcher_.rows_waiting(lane);
 }
 
 bool DispatchEngine::draining() const {

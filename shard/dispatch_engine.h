@@ -16,6 +16,7 @@
 #include "shard/batcher.h"
 #include "shard/expert_store.h"
 #include "shard/ffn_executor.h"
+#include "shard/shard_metrics.h"
 #include "shard/speed_meter.h"
 
 namespace moesaic::shard {
@@ -35,7 +36,7 @@ class DispatchEngine final : public rpc::DispatchHandler {
 
   /// All borrowed; `executor` is used by this engine alone.
   DispatchEngine(Options options, const ExpertStore& store, FfnExecutor& executor,
-                 const base::Clock& clock);
+                 ShardMetrics& metrics, const base::Clock& clock);
   /// Waits for the batch in progress.
   ~DispatchEngine() override;
 
@@ -56,6 +57,8 @@ class DispatchEngine final : public rpc::DispatchHandler {
   void Stop();
   bool draining() const;
 
+  /// Assignments waiting.
+  std::uint32_t rows_waiting(rpc::Lane lane) const;
   /// Assignments (row, expert) computed.
   std::uint64_t expert_rows_total() const { return expert_rows_total_; }
   /// What the batches computed so far say of this shard's speed.
@@ -82,6 +85,7 @@ class DispatchEngine final : public rpc::DispatchHandler {
   const Options options_;
   const ExpertStore& store_;
   FfnExecutor& executor_;
+  ShardMetrics& metrics_;
   const base::Clock& clock_;
   ReplySink reply_;
 

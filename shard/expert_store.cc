@@ -89,6 +89,7 @@ absl::Status ExpertStore::LoadInTurn(absl::Span<const UnitKey> units,
     }
     MOESAIC_ASSIGN_OR_RETURN(auto unit, PackUnit(key));
     Publish([&](auto& table) { table[topology_.NumberOf(key)] = std::move(unit); });
+    ++loads_total_;
     loaded();
   }
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -78,6 +79,8 @@ class ExpertStore {
   std::vector<placement::UnitKey> Held() const;
   /// Bytes of packed weights held.
   std::uint64_t held_bytes() const;
+  /// Units loaded since the store was made.
+  std::uint64_t loads_total() const { return loads_total_; }
 
  private:
   ExpertStore(const model::Checkpoint& checkpoint, Options options,
@@ -97,6 +100,7 @@ class ExpertStore {
   const placement::ExpertTopology topology_;
   base::ComputePool& pool_;
 
+  std::atomic<std::uint64_t> loads_total_{0};
   mutable base::Mutex mutex_;
   base::CondVar turn_;
   bool loading_ ABSL_GUARDED_BY(mutex_) = false;

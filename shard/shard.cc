@@ -20,12 +20,14 @@
 #include "kernels/contract.h"
 #include "model/fingerprint.h"
 #include "model/identity.h"
+#include "monitoring/process_metrics.h"
 #include "monitoring/registry.h"
 #include "placement/view/node_share_proto.h"
 #include "rpc/channel_factory.h"
 #include "rpc/server_factory.h"
 #include "shard/calibration.h"
 #include "shard/registration_client.h"
+#include "shard/shard_metrics.h"
 #include "shard/shard_service.h"
 
 namespace moesaic::shard {
@@ -117,12 +119,14 @@ class Shard::Impl {
   const std::uint64_t incarnation_ = NewIncarnation();
   const base::Clock& clock_;
   monitoring::Registry metrics_;
+  monitoring::ProcessMetrics process_metrics_;
   const std::unique_ptr<model::Checkpoint> checkpoint_;
   const placement::ModelIdentity identity_;
   const std::unique_ptr<base::ComputePool> pool_;
   const std::unique_ptr<ExpertStore> store_;
   rpc::BufferPool buffers_;
   FfnExecutor executor_;
+  ShardMetrics shard_metrics_;
   DispatchEngine engine_;
   UnitKeeper keeper_;
   ShardService service_;
@@ -155,11 +159,12 @@ Shard::Impl::Impl(ShardOptions options, rpc::WireDtype wire_dtype,
                  .intermediate_size = checkpoint_->config().moe.expert_intermediate_size,
                  .compute_dtype = options_.compute_dtype},
                 *pool_, buffers_, clock_),
+      shard_metrics_(metrics_, store_->topology()),
       engine_({.hidden_size = identity_.hidden_size,
                .wire_dtype = wire_dtype,
                .batching = {.max_batch_rows = options_.max_batch_rows,
                             .queue_bytes_per_router = options_.queue_bytes_per_router}},
-              *store_, executor_, clock_),
+              *store_, executor_, shard_metrics_, clock_),
       keeper_({.model = identity_, .state_path = StatePath(options_)}, *store_, clock_,
               [this] { OnChange(); }),
       service_({.name = options_.name,
@@ -210,8 +215,8 @@ absl::Status Shard::Impl::StartHttp() {
   server.port = listen.port;
   server.allow_insecure = options_.insecure;
   server.io_threads = 1;
-  metrics_.Get(monitoring::metrics::kBuildInfo, {options_.build, "shard", identity_.numerics_id})
-      .Set(1);
+  ExportShardState(metrics_, *store_, engine_, options_.memory_bytes);
+  process_metrics_.Export(metrics_, options_.build, "shard", identity_.numerics_id);
   http::RouteTable routes;
   http::AddMetricsRoute(routes, metrics_);
   http::AddLogLevelRoute({.remote = options_.insecure}, routes);
@@ -265,6 +270,7 @@ v1::ShardReport Shard::Impl::Report(bool with_units) const {
   report.set_draining(engine_.draining());
   report.set_evacuating(evacuating_);
   report.set_expert_rows_total(engine_.expert_rows_total());
+  report.set_busy_seconds_total(shard_metrics_.busy_seconds());
   const SpeedMeter::Speed speed = engine_.speed_meter().speed();
   report.set_us_per_row(speed.us_per_row);
   report.set_us_per_expert(speed.us_per_expert);
@@ -274,6 +280,7 @@ v1::ShardReport Shard::Impl::Report(bool with_units) const {
 void Shard::Impl::OnChange() {
   base::MutexLock lock(change_mutex_);
   if (!started_) return;
+  if (keeper_.ready() && store_->held_bytes() > 0) process_metrics_.Loaded();
   server_->SetServing(keeper_.ready() && !engine_.draining(), kServiceName);
   if (registration_ != nullptr) registration_->ReportChange();
 }
@@ -281,6 +288,7 @@ void Shard::Impl::OnChange() {
 void Shard::Impl::Shutdown(absl::Duration deadline) {
   if (std::exchange(shut_down_, true) || server_ == nullptr) return;
   engine_.StartDraining();
+  process_metrics_.StartDrain();
   OnChange();
   if (const std::uint32_t left = engine_.AwaitDrained(deadline); left > 0) {
     base::LogWarning("shard ", options_.name, ": ", left, " dispatches were not finished");

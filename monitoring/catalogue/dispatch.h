@@ -27,6 +27,9 @@ inline constexpr CounterDef kDispatchComputeSecondsTotal{
     {"moesaic_dispatch_compute_seconds_total",
      "Seconds the batches of answered dispatches took in the shard, as it says.",
      {"shard"}}};
+inline constexpr CounterDef kWastedComputeSecondsTotal{
+    {"moesaic_wasted_compute_seconds_total",
+     "Seconds shards computed for results that came when nobody waited any more."}};
 inline constexpr CounterDef kDispatchSentBytesTotal{
     {"moesaic_dispatch_sent_bytes_total", "Tensor bytes sent to a shard.", {"shard"}}};
 inline constexpr CounterDef kDispatchReceivedBytesTotal{

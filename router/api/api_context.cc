@@ -75,18 +75,26 @@ absl::StatusOr<EncodedChat> ApiContext::EncodeChat(const ChatPrompt& prompt,
 void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve) {
   ApiExchange named{exchange, ChooseRequestId(exchange->request().HeaderValue("x-request-id")),
                     parts_.clock.Monotonic(), &parts_.clock};
-  if (const absl::Status status = CheckServing(); !status.ok()) return named.RespondError(status);
+  if (const absl::Status status = CheckServing(); !status.ok()) {
+    metrics_.Refused(status);
+    return named.RespondError(status);
+  }
   const std::shared_ptr<Strand> strand = front_end_.NewStrand();
   const absl::Status started =
-      front_end_.Start(*strand, [named, strand, serve = std::move(serve)]() mutable {
+      front_end_.Start(*strand, [this, named, strand, serve = std::move(serve)]() mutable {
         const absl::Status status = serve(named, std::move(strand));
-        if (!status.ok()) named.RespondError(status);
+        if (status.ok()) return;
+        metrics_.Refused(status);
+        named.RespondError(status);
       });
-  if (!started.ok()) named.RespondError(started);
+  if (started.ok()) return;
+  metrics_.Overloaded();
+  named.RespondError(started);
 }
 
 PlanContext ApiContext::MakePlanContext(std::string request_id, std::string_view endpoint,
-                                        absl::Duration arrived, absl::Duration timeout) const {
+                                        std::string tenant, absl::Duration arrived,
+                                        absl::Duration timeout) const {
   // Clients may choose the same request id twice.
   std::string usage_id = absl::StrCat(request_id, "/", RandomId());
   return {.generation_config = parts_.generation_config,
@@ -96,6 +104,7 @@ PlanContext ApiContext::MakePlanContext(std::string request_id, std::string_view
           .max_choices = options_.max_choices,
           .request_id = std::move(request_id),
           .usage_id = std::move(usage_id),
+          .tenant = std::move(tenant),
           .endpoint = std::string(endpoint),
           .arrived = arrived,
           .timeout = timeout,
@@ -106,7 +115,8 @@ std::shared_ptr<GenerationCall> ApiContext::MakeCall(std::shared_ptr<Strand> str
                                                      std::unique_ptr<CallObserver> observer) {
   return std::make_shared<GenerationCall>(
       GenerationCall::Environment{parts_.generator, parts_.tokenizer, parts_.clock, metrics_,
-                                  parts_.usage, options_.model_id, options_.router_name},
+                                  parts_.usage, options_.model_id, options_.router_name,
+                                  parts_.currency},
       std::move(strand), std::move(plan), std::move(observer));
 }
 

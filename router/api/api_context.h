@@ -38,6 +38,7 @@ class ApiContext {
   const ApiOptions& options() const { return options_; }
   const ApiParts& parts() const { return parts_; }
   FrontEnd& front_end() { return front_end_; }
+  CallMetrics& metrics() { return metrics_; }
 
   /// From now on new generations are refused.
   void StartDrain() { draining_ = true; }
@@ -59,7 +60,7 @@ class ApiContext {
 
   /// Everything of a PlanContext that does not depend on the request's fields. `endpoint`: as
   /// metrics name it.
-  PlanContext MakePlanContext(std::string request_id, std::string_view endpoint,
+  PlanContext MakePlanContext(std::string request_id, std::string_view endpoint, std::string tenant,
                               absl::Duration arrived, absl::Duration timeout) const;
   std::shared_ptr<GenerationCall> MakeCall(std::shared_ptr<Strand> strand, CallPlan plan,
                                            std::unique_ptr<CallObserver> observer);

@@ -90,6 +90,8 @@ class ApiServerImpl final : public ApiServer {
   std::uint16_t port() const override { return http_->port(); }
   grpc::Service& inference_service() override { return *inference_service_; }
 
+  void TakeLoad(placement::RouterLoad& load) override { api_.metrics().TakeLoad(load); }
+
   void StartDrain() override { api_.StartDrain(); }
 
   void Shutdown(absl::Duration grace) override {

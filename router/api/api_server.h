@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "http/server.h"
 #include "monitoring/registry.h"
 #include "monitoring/usage_sink.h"
+#include "placement/view/router_load.h"
 #include "router/scheduler/generation.h"
 
 namespace grpc {
@@ -59,7 +61,8 @@ struct ApiParts {
   const model::GenerationConfig& generation_config;
   monitoring::Registry& metrics;
   const base::Clock& clock;
-  monitoring::UsageSink* usage = nullptr;  ///< Null: nobody keeps what requests used.
+  monitoring::UsageSink* usage = nullptr;      ///< Null: nobody keeps what requests used.
+  std::function<std::string()> currency = {};  ///< Of costs; empty: nothing has a price.
 };
 
 /// The router's front: the OpenAI-compatible HTTP API, and the gRPC service Inference, over one
@@ -74,6 +77,8 @@ class ApiServer {
   /// moesaic.v1.Inference, to be registered with a gRPC server that is shut down before this object
   /// goes.
   virtual grpc::Service& inference_service() = 0;
+  /// Fills in what requests were like since the last call: tenants and latencies.
+  virtual void TakeLoad(placement::RouterLoad& load) = 0;
   /// Refuses new requests (503 with Retry-After) and is not ready, but goes on listening, so that a
   /// client hears of it instead of meeting a closed port. Does not wait. Idempotent.
   virtual void StartDrain() = 0;

@@ -54,7 +54,10 @@ void GenerationCall::Start() {
   for (int index = 0; index < static_cast<int>(choices_.size()); ++index) {
     if (!observer_) return;
     const absl::Status status = Submit(index);
-    if (!status.ok()) return End(status);
+    if (status.ok()) continue;
+    refused_ = true;
+    environment_.metrics.Refused(status);
+    return End(status);
   }
   plan_.generations.clear();
   plan_.generations.shrink_to_fit();
@@ -62,6 +65,7 @@ void GenerationCall::Start() {
 }
 
 absl::Status GenerationCall::Submit(int index) {
+  plan_.generations[index].meter = work_;
   MOESAIC_ASSIGN_OR_RETURN(
       choices_[index].handle,
       environment_.generator.Submit(std::move(plan_.generations[index]),
@@ -149,10 +153,10 @@ void GenerationCall::RecordTokens(Choice& choice, int tokens) {
   const absl::Duration now = environment_.clock.Monotonic();
   if (!choice.last_token_at) {
     choice.first_token_at = now;
-    environment_.metrics.time_to_first_token.Observe(absl::ToDoubleSeconds(now - plan_.arrived));
+    environment_.metrics.FirstToken(absl::ToDoubleSeconds(now - plan_.arrived));
   } else {
-    const double each = absl::ToDoubleSeconds(now - *choice.last_token_at) / tokens;
-    for (int i = 0; i < tokens; ++i) environment_.metrics.inter_token_latency.Observe(each);
+    environment_.metrics.NextTokens(absl::ToDoubleSeconds(now - *choice.last_token_at) / tokens,
+                                    tokens);
   }
   choice.last_token_at = now;
 }
@@ -196,6 +200,10 @@ monitoring::UsageRecord GenerationCall::MakeUsageRecord(const CallUsage& usage,
   record.queue_seconds = absl::ToDoubleSeconds(queue_time_);
   record.prefill_seconds = absl::ToDoubleSeconds(prefill_time_);
   record.decode_seconds = absl::ToDoubleSeconds(decode_time_);
+  const SliceWork work = work_->Total().work;
+  record.prefill = work.prefill;
+  record.decode = work.decode;
+  record.currency = environment_.currency ? environment_.currency() : "";
   for (const Choice& choice : choices_) {
     if (!choice.first_token_at) continue;
     const double seconds = absl::ToDoubleSeconds(*choice.first_token_at - plan_.arrived);
@@ -207,8 +215,11 @@ monitoring::UsageRecord GenerationCall::MakeUsageRecord(const CallUsage& usage,
 void GenerationCall::ReportUsage(const absl::Status& status, const CallUsage& usage) {
   const bool computed = std::any_of(choices_.begin(), choices_.end(),
                                     [](const Choice& choice) { return choice.submitted; });
-  if (environment_.usage == nullptr || !computed) return;
-  environment_.usage->Append(MakeUsageRecord(usage, OutcomeOf(status, observer_ != nullptr)));
+  monitoring::UsageRecord record =
+      MakeUsageRecord(usage, refused_ ? monitoring::RequestOutcome::kRefused
+                                      : OutcomeOf(status, observer_ != nullptr));
+  environment_.metrics.Ended(record);
+  if (environment_.usage != nullptr && computed) environment_.usage->Append(std::move(record));
 }
 
 void GenerationCall::End(const absl::Status& status) {
@@ -216,9 +227,6 @@ void GenerationCall::End(const absl::Status& status) {
   const CallUsage usage = Usage();
   CallMetrics& metrics = environment_.metrics;
   metrics.in_flight.Add(-1);
-  metrics.prompt_tokens.Increment(usage.prompt_tokens);
-  metrics.cached_prompt_tokens.Increment(usage.cached_prompt_tokens);
-  metrics.generated_tokens.Increment(usage.completion_tokens);
   metrics.request_duration.Observe(
       absl::ToDoubleSeconds(environment_.clock.Monotonic() - plan_.arrived));
   ReportUsage(status, usage);

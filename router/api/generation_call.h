@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include "router/api/front_end.h"
 #include "router/api/text_assembler.h"
 #include "router/scheduler/generation.h"
+#include "router/scheduler/work_meter.h"
 
 namespace moesaic::router {
 
@@ -84,6 +86,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     monitoring::UsageSink* usage = nullptr;  ///< Null: nobody keeps it.
     std::string_view model = {};
     std::string_view router = {};
+    std::function<std::string()> currency = {};  ///< Of costs; empty: nothing has a price.
   };
 
   GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand, CallPlan plan,
@@ -123,6 +126,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   /// What the ledger is to know. `outcome`: how it ended.
   monitoring::UsageRecord MakeUsageRecord(const CallUsage& usage,
                                           monitoring::RequestOutcome outcome) const;
+  /// Counts it, and gives it to the ledger when something was submitted.
   void ReportUsage(const absl::Status& status, const CallUsage& usage);
   void End(const absl::Status& status);
   void CancelGenerations();
@@ -138,6 +142,8 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   absl::Duration queue_time_;
   absl::Duration prefill_time_;
   absl::Duration decode_time_;
+  const std::shared_ptr<WorkMeter> work_ = std::make_shared<WorkMeter>();
+  bool refused_ = false;  ///< A choice was not taken into the queue.
 };
 
 }  // namespace moesaic::router

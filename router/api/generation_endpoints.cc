@@ -19,12 +19,16 @@ namespace {
 using TokenIds = std::vector<std::int32_t>;
 
 absl::StatusOr<PlanContext> PlanContextFor(ApiContext& api, const ApiExchange& exchange,
-                                           std::string_view endpoint) {
+                                           std::string_view endpoint, std::string_view user) {
+  MOESAIC_ASSIGN_OR_RETURN(
+      std::string tenant,
+      TenantOf(exchange.exchange->request().HeaderValue("x-moesaic-tenant"), user));
   MOESAIC_ASSIGN_OR_RETURN(
       const absl::Duration timeout,
       ParseTimeout(exchange.exchange->request().HeaderValue("x-request-timeout-ms"),
                    api.options().default_timeout, api.options().max_timeout));
-  return api.MakePlanContext(exchange.request_id, endpoint, exchange.arrived, timeout);
+  return api.MakePlanContext(exchange.request_id, endpoint, std::move(tenant), exchange.arrived,
+                             timeout);
 }
 
 AnswerContext MakeAnswerContext(const ApiContext& api, const GenerationFields& fields,
@@ -65,7 +69,8 @@ absl::Status StartChat(ApiContext& api, const ApiExchange& exchange,
   MOESAIC_ASSIGN_OR_RETURN(const ChatRequest request, ParseChatRequest(body));
   api.CountUnknownFields(request.unknown_fields);
   MOESAIC_RETURN_IF_ERROR(api.CheckModel(request.model));
-  MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange, "/chat/completions"));
+  MOESAIC_ASSIGN_OR_RETURN(PlanContext context,
+                           PlanContextFor(api, exchange, "/chat/completions", request.user));
   MOESAIC_ASSIGN_OR_RETURN(EncodedChat prompt, api.EncodeChat(request.prompt));
   MOESAIC_ASSIGN_OR_RETURN(CallPlan plan, MakeCallPlan(request, {prompt.token_ids}, context));
   plan.answer_start = prompt.answer_start;
@@ -97,7 +102,8 @@ absl::Status StartCompletion(ApiContext& api, const ApiExchange& exchange,
   MOESAIC_ASSIGN_OR_RETURN(const CompletionRequest request, ParseCompletionRequest(body));
   api.CountUnknownFields(request.unknown_fields);
   MOESAIC_RETURN_IF_ERROR(api.CheckModel(request.model));
-  MOESAIC_ASSIGN_OR_RETURN(PlanContext context, PlanContextFor(api, exchange, "/completions"));
+  MOESAIC_ASSIGN_OR_RETURN(PlanContext context,
+                           PlanContextFor(api, exchange, "/completions", request.user));
   // With nothing to generate, the prompt still has to be computed for something.
   if (request.echo && (request.top_logprobs || request.max_tokens == 0)) {
     context.prompt_top_logprobs = request.top_logprobs.value_or(0);

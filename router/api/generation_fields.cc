@@ -128,11 +128,7 @@ constexpr Field<G> kFields[] = {
      [](const Json& v, G& f) { return ReadBool(v, f.return_routed_experts); }},
     {"replay_routed_experts",
      [](const Json& v, G& f) { return ReadReplay(v, f.replay_routed_experts); }},
-    {"user",
-     [](const Json& v, G&) {
-       std::string ignored;
-       return ReadString(v, ignored);
-     }},
+    {"user", [](const Json& v, G& f) { return ReadString(v, f.user); }},
     {"priority", ReadNeutral},
 };
 

@@ -16,6 +16,7 @@ namespace moesaic::router {
 /// checked, defaults are not filled in. Plain value.
 struct GenerationFields {
   std::string model;  ///< Empty: the one served.
+  std::string user;   ///< Names the tenant when no header does.
   int n = 1;
   bool stream = false;
   std::optional<bool> include_usage;

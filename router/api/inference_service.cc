@@ -157,14 +157,25 @@ class InferenceService final : public v1::Inference::CallbackService {
     if (api_.options().degraded) context->AddInitialMetadata(kDegradedHeader, kDegradedMode);
     const absl::Duration arrived = api_.parts().clock.Monotonic();
     const absl::Duration timeout = TimeoutOf(*context);
+    std::string tenant_header;
+    const auto metadata = context->client_metadata().find("x-moesaic-tenant");
+    if (metadata != context->client_metadata().end()) {
+      tenant_header.assign(metadata->second.data(), metadata->second.size());
+    }
     const std::shared_ptr<Strand> strand = api_.front_end().NewStrand();
     absl::Status status = api_.CheckServing();
     if (status.ok()) {
       status = api_.front_end().Start(*strand, [this, stream, strand, arrived, timeout,
-                                                request = *request]() mutable {
-        const absl::Status started = Start(stream, std::move(strand), request, arrived, timeout);
-        if (!started.ok()) stream->End(started);
+                                                tenant_header, request = *request]() mutable {
+        const absl::Status started =
+            Start(stream, std::move(strand), request, tenant_header, arrived, timeout);
+        if (started.ok()) return;
+        api_.metrics().Refused(started);
+        stream->End(started);
       });
+      if (!status.ok()) api_.metrics().Overloaded();
+    } else {
+      api_.metrics().Refused(status);
     }
     GenerateStream* const reactor = stream.get();
     if (!status.ok()) stream->End(status);
@@ -182,13 +193,14 @@ class InferenceService final : public v1::Inference::CallbackService {
   }
 
   absl::Status Start(const std::shared_ptr<GenerateStream>& stream, std::shared_ptr<Strand> strand,
-                     const v1::GenerateRequest& request, absl::Duration arrived,
-                     absl::Duration timeout) {
+                     const v1::GenerateRequest& request, const std::string& tenant_header,
+                     absl::Duration arrived, absl::Duration timeout) {
+    MOESAIC_ASSIGN_OR_RETURN(std::string tenant, TenantOf(tenant_header, /*user=*/""));
     MOESAIC_ASSIGN_OR_RETURN(const GenerationFields fields, ReadFields(request));
     MOESAIC_RETURN_IF_ERROR(api_.CheckModel(fields.model));
     MOESAIC_ASSIGN_OR_RETURN(const TokenIds prompt, ReadPrompt(api_, request));
-    PlanContext context =
-        api_.MakePlanContext(ChooseRequestId(request.request_id()), kEndpoint, arrived, timeout);
+    PlanContext context = api_.MakePlanContext(ChooseRequestId(request.request_id()), kEndpoint,
+                                               std::move(tenant), arrived, timeout);
     context.resume_token_ids.assign(request.resume_token_ids().begin(),
                                     request.resume_token_ids().end());
     if (request.prompt_logprobs()) {

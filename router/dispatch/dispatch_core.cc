@@ -86,6 +86,11 @@ ExpertDispatcher::Impl::~Impl() {
 
 std::shared_ptr<ShardLink> ExpertDispatcher::Impl::OpenLink(const placement::ShardInfo& info) {
   auto link = std::make_shared<ShardLink>(info);
+  link->price_per_second = PriceOf(info);
+  if (options_.metrics != nullptr) {
+    link->duration =
+        options_.metrics->Get(monitoring::metrics::kDispatchDurationSeconds, {info.name});
+  }
   for (const rpc::Lane lane : kLanes) {
     ShardLink::LaneStream& stream = link->stream(lane);
     stream.handler = std::make_unique<LaneHandler>(*this, *link, lane);
@@ -127,6 +132,7 @@ void ExpertDispatcher::Impl::SetPlacement(
       const placement::ShardInfo* info = placement->FindShard(id);
       if (info != nullptr && SameEndpoint(link->info, *info)) {
         link->info = *info;
+        link->price_per_second = PriceOf(*info);
         link->lacks.clear();
         link->found.clear();
       } else {
@@ -198,7 +204,10 @@ absl::Status ExpertDispatcher::Impl::AllUnitsHeld() const {
 placement::LoadReport ExpertDispatcher::Impl::TakeLoad() {
   base::MutexLock lock(mutex_);
   std::vector<ShardDispatchStats> shards;
-  for (const auto& [id, link] : links_) shards.push_back(link->Stats());
+  for (const auto& [id, link] : links_) {
+    shards.push_back(link->Stats());
+    link->price_per_second = PriceOf(link->info);  // the price list may have changed
+  }
   return load_.Take(std::move(shards), Now());
 }
 
@@ -206,6 +215,7 @@ DispatchStats ExpertDispatcher::Impl::Stats() const {
   base::MutexLock lock(mutex_);
   DispatchStats stats = stats_;
   stats.waiting_units = waiting_.size();
+  stats.budget_left = budget_.left();
   for (const auto& [id, link] : links_) stats.shards.push_back(link->Stats());
   std::sort(stats.shards.begin(), stats.shards.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });

@@ -181,6 +181,9 @@ class ExpertDispatcher::Impl {
   void OnHolderFound(base::ShardId shard, std::vector<placement::UnitKey> units);
 
   // Links (dispatch_core.cc).
+  std::optional<double> PriceOf(const placement::ShardInfo& info) const {
+    return options_.price_per_second ? options_.price_per_second(info.node_share) : std::nullopt;
+  }
   std::shared_ptr<ShardLink> OpenLink(const placement::ShardInfo& info);
   static void CloseLink(ShardLink& link);
   absl::Duration Now() const { return options_.clock->Monotonic(); }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -41,6 +42,7 @@ void ExpertDispatcher::Impl::OnBroken(ShardLink& link, rpc::Lane lane, const abs
     link.stream(lane).connected = false;
     link.suspect = true;  // until it has answered again
     ++stats_.broken_streams;
+    ++stats_.errors[absl::AsciiStrToLower(absl::StatusCodeToString(status.code()))];
     ReleaseLane(link, lane, lost);
   }
   base::LogWarning("shard ", shard, ": ", base::ToAbsl(rpc::LaneName(lane)), " stream lost with ",
@@ -56,11 +58,17 @@ void ExpertDispatcher::Impl::OnReply(ShardLink& link, rpc::Lane lane, rpc::Dispa
   {
     base::MutexLock lock(mutex_);
     stats_.bytes_received += reply.rows.size();
+    link.counters.bytes_received += reply.rows.size();
     link.NoteAnswer(Now());
     if (!reply.more) link.stream(lane).CountAnswered(link.stream(lane).session);
     const auto found = in_flight_.find(reply.dispatch_id);
     if (found == in_flight_.end() || found->second.plan->link.get() != &link) {
       stats_.late_rows += reply.row_index.size();
+      if (reply.batch_rows > 0) {
+        // Its assignments are forgotten; there is at least one a row.
+        stats_.wasted_seconds += 1e-6 * static_cast<double>(reply.compute_us) *
+                                 static_cast<double>(reply.row_index.size()) / reply.batch_rows;
+      }
       return;
     }
     plan = found->second.plan;
@@ -118,6 +126,9 @@ ExpertDispatcher::Impl::Accepted ExpertDispatcher::Impl::Accept(const InFlightDi
 void ExpertDispatcher::Impl::AcceptResults(const InFlightDispatch& plan,
                                            const rpc::DispatchReply& reply, Accepted& accepted) {
   if (reply.row_index.empty()) return;
+  // Of the batch's time an assignment has an equal part.
+  const double seconds_per_row =
+      reply.batch_rows == 0 ? 0 : 1e-6 * static_cast<double>(reply.compute_us) / reply.batch_rows;
   if (reply.dtype != rpc::ReplyDtype(options_.wire_dtype)) {
     ++stats_.invalid_replies;  // Other bits than those asked for.
     return;
@@ -129,9 +140,15 @@ void ExpertDispatcher::Impl::AcceptResults(const InFlightDispatch& plan,
             : -1;
     if (slot < 0) {
       ++stats_.invalid_replies;
-    } else if (!plan.call->Owes(slot, plan.id)) {
+      continue;
+    }
+    const double seconds =
+        seconds_per_row * static_cast<double>(plan.call->experts_of(slot).size());
+    if (!plan.call->Owes(slot, plan.id)) {
       ++stats_.late_rows;
+      stats_.wasted_seconds += seconds;
     } else {
+      plan.call->AddWork(slot, seconds, plan.link->price_per_second);
       stats_.hedge_wins += plan.hedge;
       plan.call->Claim(slot);
       accepted.copies.emplace_back(i, slot);
@@ -174,12 +191,16 @@ void ExpertDispatcher::Impl::CountAnswer(const InFlightDispatch& plan,
   link.counters.round_trip_sum += answer.round_trip;
   link.counters.queue_wait_sum += answer.queue_wait;
   link.counters.compute_sum += answer.compute;
+  if (link.duration) link.duration->Observe(absl::ToDoubleSeconds(answer.round_trip));
   if (reply.code == rpc::DispatchCode::kOk) {
     budget_.OnSuccess();
     link.estimate.OnAnswer(answer, now);
     stream.limit.OnAnswer(answer.queue_wait, answer.compute, stream.in_flight_rows);
   } else if (reply.code == rpc::DispatchCode::kOverloaded) {
     stream.limit.OnAnswer(absl::InfiniteDuration(), answer.compute, stream.in_flight_rows);
+  }
+  if (reply.code != rpc::DispatchCode::kOk) {
+    ++stats_.errors[std::string(rpc::DispatchCodeName(reply.code))];
   }
 }
 

@@ -286,6 +286,7 @@ void ExpertDispatcher::Impl::Book(InFlightDispatch message, std::vector<Plan>& p
   stats_.bytes_sent += message.bytes;
   ++link.counters.dispatches;
   link.counters.rows += message.tokens.size();
+  link.counters.bytes_sent += message.bytes;
   InFlight entry;
   entry.hedge_at = message.hedge ? absl::InfiniteDuration() : message.sent_at + message.patience;
   entry.max_silence = std::max(kMinOverdue, kOverduePatience * message.patience);

@@ -15,6 +15,7 @@ ExpertCallState::ExpertCallState(std::uint64_t id, const ExpertCall& call, int u
   MOESAIC_CHECK(!call.slot_offsets.empty());
   const auto tokens = static_cast<std::int32_t>(call.slot_offsets.size()) - 1;
   token_failed_.resize(tokens);
+  outcome_.token_work.resize(tokens);
   slots_.reserve(call.slot_offsets.back());
   for (std::int32_t token = 0; token < tokens; ++token) {
     const auto first_slot = static_cast<std::int32_t>(slots_.size());
@@ -58,6 +59,17 @@ std::int32_t ExpertCallState::FindSlot(std::int32_t token, base::UnitId unit) co
 void ExpertCallState::Claim(std::int32_t slot) {
   MOESAIC_CHECK(IsOpen(slot));
   slots_[slot].state = State::kClaimed;
+}
+
+void ExpertCallState::AddWork(std::int32_t slot, double seconds,
+                              std::optional<double> price_per_second) {
+  TokenWork& work = outcome_.token_work[slots_[slot].token];
+  work.seconds += static_cast<float>(seconds);
+  if (price_per_second) {
+    work.cost += static_cast<float>(seconds * *price_per_second);
+  } else {
+    work.unpriced_seconds += static_cast<float>(seconds);
+  }
 }
 
 bool ExpertCallState::Disown(std::int32_t slot, std::uint64_t dispatch_id) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -53,6 +54,8 @@ class ExpertCallState {
 
   /// An answer for an open slot is about to be copied: later ones are late.
   void Claim(std::int32_t slot);
+  /// Adds the machine time of answering a slot to what its token has cost.
+  void AddWork(std::int32_t slot, double seconds, std::optional<double> price_per_second);
   /// The claimed slots of one reply have been copied.
   void Filled(std::int32_t slots) { unfinished_ -= slots; }
   /// Gives up on a token's open slots. The first status of a token counts.

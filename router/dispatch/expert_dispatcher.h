@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "monitoring/node_share.h"
+#include "monitoring/registry.h"
 #include "placement/view/load_report.h"
 #include "placement/view/placement_map.h"
 #include "router/dispatch/dispatch_stats.h"
@@ -44,6 +48,10 @@ class ExpertDispatcher final : public ExpertBackend {
     absl::Duration skip_lost_after = absl::InfiniteDuration();
     /// Seed of the random choice between replicas; 0 = another one each time.
     std::uint64_t seed = 0;
+    monitoring::Registry* metrics = nullptr;  ///< For durations; borrowed; null: none are kept.
+    /// What a second of a process on that part of a node costs; nullopt = unknown. Empty: nothing
+    /// has a price.
+    std::function<std::optional<double>(const monitoring::NodeShare&)> price_per_second = {};
     const base::Clock* clock = &base::Clock::Real();
   };
 

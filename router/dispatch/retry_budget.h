@@ -25,6 +25,8 @@ class RetryBudget {
     tokens_ -= 1;
     return true;
   }
+  /// Tokens that could be spent at once.
+  double left() const { return std::max(0.0, tokens_ - options_.capacity / 2); }
   void OnSuccess() { tokens_ = std::min(options_.capacity, tokens_ + options_.per_success); }
 
  private:

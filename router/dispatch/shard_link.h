@@ -3,10 +3,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
+#include "monitoring/registry.h"
 #include "placement/view/placement_map.h"
 #include "router/dispatch/dispatch_stats.h"
 #include "router/dispatch/flow_limit.h"
@@ -72,6 +74,8 @@ struct ShardLink {
   ShardDispatchStats Stats() const;
 
   placement::ShardInfo info;
+  std::optional<monitoring::Histogram> duration;  // of answered dispatches
+  std::optional<double> price_per_second;  // of the shard's part of its node; nullopt = unknown
   std::array<LaneStream, 2> streams;
   ShardEstimate estimate;
   bool suspect = false;

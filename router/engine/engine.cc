@@ -101,11 +101,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const model::ModelConfig&
   MOESAIC_ASSIGN_OR_RETURN(
       HeadStage head, HeadStage::Create(config, options.compute_dtype, options.max_step_tokens));
   return std::unique_ptr<Engine>(new Engine(std::move(context), std::move(head),
-                                            std::move(options.observer), pool, loop, backend));
+                                            std::move(options.observer), *options.clock, pool, loop,
+                                            backend));
 }
 
 Engine::Engine(EngineContext context, HeadStage head, LayerObserver observer,
-               base::ComputePool& pool, base::Loop& loop, ExpertBackend& backend)
+               const base::Clock& clock, base::ComputePool& pool, base::Loop& loop,
+               ExpertBackend& backend)
     : context_(std::move(context)),
       head_(std::move(head)),
       observer_(std::move(observer)),
@@ -115,6 +117,7 @@ Engine::Engine(EngineContext context, HeadStage head, LayerObserver observer,
           .context = context_,
           .stream = stream_,
           .loop = loop_,
+          .clock = clock,
           .call_experts =
               [this](const ExpertCall& call, absl::AnyInvocable<void(ExpertOutcome)> done) {
                 CallExperts(call, std::move(done));
@@ -122,7 +125,7 @@ Engine::Engine(EngineContext context, HeadStage head, LayerObserver observer,
           .unit_size = backend.unit_size(),
           .head = head_,
           .observer = observer_},
-      stream_(pool) {}
+      stream_(pool, &clock) {}
 
 Engine::~Engine() {
   base::MutexLock lock(mutex_);

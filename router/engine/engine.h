@@ -8,6 +8,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "base/compute_pool.h"
 #include "base/dtype.h"
 #include "base/loop.h"
@@ -32,6 +33,7 @@ struct EngineOptions {
   /// Memory of the KV cache, in whole blocks.
   std::size_t kv_cache_bytes = 0;
   LayerObserver observer;  ///< Tests only.
+  const base::Clock* clock = &base::Clock::Real();
 };
 
 /// The dense part of a model on this machine: weights, KV cache, activation buffers, and the
@@ -55,8 +57,8 @@ class Engine final : public StepRunner {
   std::int32_t kv_blocks() const { return context_.kv.blocks(); }
 
  private:
-  Engine(EngineContext context, HeadStage head, LayerObserver observer, base::ComputePool& pool,
-         base::Loop& loop, ExpertBackend& backend);
+  Engine(EngineContext context, HeadStage head, LayerObserver observer, const base::Clock& clock,
+         base::ComputePool& pool, base::Loop& loop, ExpertBackend& backend);
   void CallExperts(const ExpertCall& call, absl::AnyInvocable<void(ExpertOutcome)> done);
 
   EngineContext context_;

@@ -37,6 +37,13 @@ struct ExpertCall {
   base::TensorView slots;
 };
 
+/// What the shards computed for one token. Plain value.
+struct TokenWork {
+  float seconds = 0;
+  float cost = 0;              ///< Of the seconds that have a price.
+  float unpriced_seconds = 0;  ///< Of `seconds`, on nodes whose price is unknown.
+};
+
 /// Outcome of an ExpertCall.
 struct ExpertOutcome {
   /// Tokens (row numbers) that could not be computed, ascending, and why; the rest is complete.
@@ -48,6 +55,8 @@ struct ExpertOutcome {
   /// Slots that were left out because nobody could compute them, ascending; their content is
   /// unspecified. Empty unless the backend was told that it may leave slots out.
   std::vector<std::int32_t> skipped_slots;
+  /// [tokens], answers that were used; empty when the backend does not say.
+  std::vector<TokenWork> token_work;
 };
 
 /// Where routed experts are computed: over gRPC in the router, in-process in tests. Thread-safe.

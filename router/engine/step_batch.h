@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "kernels/sampling.h"
+#include "router/engine/step_times.h"
 #include "router/scheduler/generation.h"
 
 namespace moesaic::router {
@@ -59,10 +60,13 @@ struct SliceResult {
   std::vector<TokenLogprob> scores;   ///< One per target, when `score` was set.
   std::vector<std::int32_t> routing;  ///< [tokens, MoE layers, top-k] by descending weight.
   std::int32_t degraded_tokens = 0;   ///< Of its tokens, how many lacked experts in some layer.
+  SliceWork work;                     ///< Of the shards; also of a slice that failed.
 };
 
 struct StepResult {
   std::vector<SliceResult> slices;  ///< As in the batch.
+  StepTimes times;                  ///< Also of a step that failed.
+  std::int64_t experts = 0;         ///< Distinct experts chosen, summed over layers.
 };
 
 /// Computes steps, one at a time. Called on the scheduler's loop thread only.

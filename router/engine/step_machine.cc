@@ -1,6 +1,7 @@
 #include "router/engine/step_machine.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,10 +14,25 @@
 #include "router/engine/renormalize.h"
 
 namespace moesaic::router {
+namespace {
+
+std::int64_t SumOf(const std::array<std::int64_t, base::CpuStream::kTags>& values) {
+  return std::accumulate(values.begin(), values.end(), std::int64_t{0});
+}
+
+std::int64_t NowNs(const StepEnvironment& env) {
+  return absl::ToInt64Nanoseconds(env.clock.Monotonic());
+}
+
+}  // namespace
 
 StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
                          absl::AnyInvocable<void(StepResult)> done)
-    : env_(environment), batch_(std::move(batch)), done_(std::move(done)) {
+    : env_(environment),
+      batch_(std::move(batch)),
+      done_(std::move(done)),
+      started_ns_(NowNs(environment)),
+      stream_before_(environment.stream.RunNanoseconds()) {
   const model::ModelConfig& config = env_.context.config;
   const std::size_t routing_width = config.moe_layers.size() * config.moe.gating.top_k;
   result_.slices.resize(batch_.slices.size());
@@ -40,6 +56,7 @@ void StepMachine::Start() {
 }
 
 absl::Status StepMachine::LaunchEmbedding(const Progress& progress) {
+  Tag(StepPhase::kOther);
   return kernels::Launch(
       kernels::EmbeddingArgs{.table = env_.context.weights.embedding.view,
                              .ids = HostVector(progress.rows.token_ids),
@@ -74,11 +91,14 @@ void StepMachine::Advance(Progress& progress) {
 absl::Status StepMachine::LaunchUntilGate(Progress& progress) {
   const EngineContext& context = env_.context;
   for (; progress.layer < context.weights.layers.size(); ++progress.layer) {
+    Tag(StepPhase::kAttention);
     MOESAIC_RETURN_IF_ERROR(LaunchAttention(context, progress.layer, progress.rows, env_.stream));
     const DenseLayer& layer = LayerOf(progress);
     if (layer.gate) {
+      Tag(StepPhase::kGate);
       return LaunchGate(context, layer, progress.rows, FillForcedIds(progress), env_.stream);
     }
+    Tag(StepPhase::kShared);
     MOESAIC_RETURN_IF_ERROR(LaunchDenseMlp(context, layer, progress.rows, env_.stream));
     Observe(progress);
   }
@@ -111,6 +131,7 @@ void StepMachine::OnGateDone(Progress& progress) {
   const EngineContext& context = env_.context;
   FailInvalidRows(progress);
   RecordRouting(progress);
+  CountExperts(progress);
   SkipFailedRows(progress);
   Enter(progress, State::kExperts);
   const std::size_t entries = std::size_t(progress.rows.rows) * context.config.moe.gating.top_k;
@@ -123,13 +144,19 @@ void StepMachine::OnGateDone(Progress& progress) {
   }
   env_.call_experts(
       MakeExpertCall(context, base::LayerId(progress.layer), progress.rows, progress.slot_offsets),
-      [this, &progress](ExpertOutcome outcome) { OnExpertsDone(progress, outcome); });
+      [this, &progress](ExpertOutcome outcome) {
+        EndDispatch();
+        AddWork(progress, outcome.token_work);
+        OnExpertsDone(progress, outcome);
+      });
+  BeginDispatch();
   if (absl::Status launched = LaunchShared(progress); !launched.ok()) Abort(std::move(launched));
 }
 
 absl::Status StepMachine::LaunchShared(const Progress& progress) {
   const DenseLayer& layer = LayerOf(progress);
   if (!layer.mlp) return absl::OkStatus();
+  Tag(StepPhase::kShared);
   return LaunchGatedMlp(env_.context, *layer.mlp, progress.rows, env_.stream);
 }
 
@@ -159,6 +186,18 @@ void StepMachine::RecordRouting(const Progress& progress) {
   }
 }
 
+void StepMachine::CountExperts(const Progress& progress) {
+  const model::ModelConfig& config = env_.context.config;
+  expert_seen_.resize(config.moe.num_experts, -1);
+  const std::size_t entries = std::size_t(progress.rows.rows) * config.moe.gating.top_k;
+  const auto* ids = env_.context.buffers.expert_ids.Of(progress.rows).As<std::int32_t>();
+  for (std::size_t i = 0; i < entries; ++i) {
+    if (ids[i] < 0) continue;
+    const auto layer = static_cast<std::int32_t>(progress.layer);
+    result_.experts += std::exchange(expert_seen_[ids[i]], layer) != layer;
+  }
+}
+
 void StepMachine::SkipFailedRows(const Progress& progress) {
   const std::size_t top_k = env_.context.config.moe.gating.top_k;
   auto* ids = env_.context.buffers.expert_ids.Of(progress.rows).As<std::int32_t>();
@@ -174,6 +213,7 @@ void StepMachine::OnExpertsDone(Progress& progress, const ExpertOutcome& outcome
     if (status.ok()) status = failure.status;
   }
   Enter(progress, State::kDense);
+  Tag(StepPhase::kCombine);
   if (!outcome.skipped_slots.empty()) RenormalizeRows(progress, outcome.skipped_slots);
   if (aborted_.ok()) {
     absl::Status launched = LaunchCombine(env_.context, LayerOf(progress).mlp.has_value(),
@@ -210,6 +250,42 @@ void StepMachine::Observe(const Progress& progress) {
   });
 }
 
+void StepMachine::BeginDispatch() {
+  if (calls_in_flight_++ > 0) return;
+  dispatch_since_ns_ = NowNs(env_);
+  stream_at_dispatch_ = SumOf(env_.stream.RunNanoseconds());
+}
+
+void StepMachine::EndDispatch() {
+  if (--calls_in_flight_ > 0) return;
+  const std::int64_t ran = SumOf(env_.stream.RunNanoseconds()) - stream_at_dispatch_;
+  waited_ns_ += std::max<std::int64_t>(0, NowNs(env_) - dispatch_since_ns_ - ran);
+}
+
+void StepMachine::AddWork(const Progress& progress, const std::vector<TokenWork>& work) {
+  if (work.empty()) return;
+  for (std::int32_t row = 0; row < progress.rows.rows; ++row) {
+    SliceWork& of_slice = result_.slices[progress.rows.row_slice[row]].work;
+    monitoring::WorkCost& sum = progress.rows.is_prefill[row] ? of_slice.prefill : of_slice.decode;
+    sum.shard_seconds += work[row].seconds;
+    sum.cost += work[row].cost;
+    sum.unpriced_seconds += work[row].unpriced_seconds;
+  }
+}
+
+StepTimes StepMachine::Times() const {
+  StepTimes times;
+  const auto stream_after = env_.stream.RunNanoseconds();
+  for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
+    times.seconds[phase] = 1e-9 * static_cast<double>(stream_after[phase] - stream_before_[phase]);
+  }
+  times[StepPhase::kDispatch] = 1e-9 * static_cast<double>(waited_ns_);
+  // Planning, sending and forming the answer are this thread's own work.
+  const double all = 1e-9 * static_cast<double>(NowNs(env_) - started_ns_);
+  times[StepPhase::kOther] += std::max(0.0, all - times.total());
+  return times;
+}
+
 void StepMachine::FinishMicroBatch(Progress& progress) {
   Enter(progress, State::kDone);
   if (--unfinished_ == 0) LaunchHead();
@@ -223,6 +299,7 @@ void StepMachine::LaunchHead() {
       first_rows.push_back(row);
       row += static_cast<std::int32_t>(slice.tokens.size());
     }
+    Tag(StepPhase::kSample);
     absl::Status launched =
         env_.head.Launch(env_.context, batch_, first_rows, result_, env_.stream);
     if (!launched.ok()) Abort(std::move(launched));
@@ -238,6 +315,7 @@ void StepMachine::Finish() {
   if (!aborted_.ok()) {
     for (SliceResult& slice : result_.slices) slice.status = aborted_;
   }
+  result_.times = Times();
   // The engine may destroy this machine as soon as it has the result.
   auto done = std::move(done_);
   done(std::move(result_));

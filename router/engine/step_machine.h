@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/loop.h"
 #include "base/stream.h"
@@ -26,8 +27,9 @@ using LayerObserver =
 /// What a step runs with; all of it outlives the step.
 struct StepEnvironment {
   const EngineContext& context;
-  base::CpuStream& stream;
+  base::CpuStream& stream;  ///< With this clock.
   base::Loop& loop;
+  const base::Clock& clock;
   /// Calls the backend and has `done` run on the loop.
   std::function<void(const ExpertCall&, absl::AnyInvocable<void(ExpertOutcome)> done)> call_experts;
   int unit_size = 1;  ///< Experts per unit.
@@ -75,6 +77,7 @@ class StepMachine {
   void OnGateDone(Progress& progress);
   void FailInvalidRows(const Progress& progress);
   void RecordRouting(const Progress& progress);
+  void CountExperts(const Progress& progress);
   void SkipFailedRows(const Progress& progress);
   void OnExpertsDone(Progress& progress, const ExpertOutcome& outcome);
   /// Launches what makes up for slots that were left out, and counts their rows.
@@ -86,6 +89,14 @@ class StepMachine {
   void Abort(absl::Status status);
   void Finish();
   void Observe(const Progress& progress);
+  /// What is launched from now on counts for `phase`.
+  void Tag(StepPhase phase) { env_.stream.SetTag(static_cast<int>(phase)); }
+  /// A call is with the shards from now on, or no longer.
+  void BeginDispatch();
+  void EndDispatch();
+  /// Adds what the shards computed to the slices.
+  void AddWork(const Progress& progress, const std::vector<TokenWork>& work);
+  StepTimes Times() const;
   const DenseLayer& LayerOf(const Progress& progress) const {
     return env_.context.weights.layers[progress.layer];
   }
@@ -97,6 +108,15 @@ class StepMachine {
   std::size_t unfinished_ = 0;
   absl::Status aborted_;
   StepResult result_;
+  std::vector<std::int32_t> expert_seen_;  // [experts], number of the last layer that chose it
+
+  // What times are counted from. Nanoseconds; the stream's are sums since it was made.
+  const std::int64_t started_ns_;
+  const std::array<std::int64_t, base::CpuStream::kTags> stream_before_;
+  int calls_in_flight_ = 0;
+  std::int64_t dispatch_since_ns_ = 0;
+  std::int64_t stream_at_dispatch_ = 0;
+  std::int64_t waited_ns_ = 0;  // with the stream at rest
 };
 
 }  // namespace moesaic::router

@@ -14,6 +14,8 @@
 
 namespace moesaic::router {
 
+class WorkMeter;
+
 /// How the next token is chosen; every field resolved (request > generation_config > API default).
 struct SamplingParams {
   float temperature = 1.0f;  ///< 0 = greedy.
@@ -49,6 +51,7 @@ struct GenerationRequest {
   /// behind --enable-replay-routed-experts. Empty = off. Rows beyond its length use the gate.
   std::vector<std::int32_t> replay_routed_experts;
   absl::Duration deadline = absl::InfiniteDuration();  ///< Monotonic (base::Clock).
+  std::shared_ptr<WorkMeter> meter = {};  ///< Adds up what it takes to compute; null: nobody asks.
 };
 
 struct TokenLogprob {

@@ -9,6 +9,7 @@
 #include "base/retry_delay.h"
 #include "base/status_macros.h"
 #include "router/admission/queue_admission.h"
+#include "router/scheduler/work_meter.h"
 
 namespace moesaic::router {
 namespace {
@@ -126,6 +127,7 @@ void Scheduler::InsertWaiting(SequencePtr sequence) {
   const auto older = [](const SequencePtr& a, const SequencePtr& b) {
     return a->handle() < b->handle();
   };
+  counters_.waiting_bytes += sequence->prompt_bytes();
   waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), sequence, older),
                   std::move(sequence));
 }
@@ -224,7 +226,11 @@ void Scheduler::Admit(std::int32_t count) {
   for (; count > 0; --count) {
     SequencePtr sequence = std::move(waiting_.front());
     waiting_.pop_front();
+    counters_.waiting_bytes -= sequence->prompt_bytes();
     if (sequence->Start(now)) {
+      if (options_.metrics != nullptr) {
+        options_.metrics->queue_wait.Observe(absl::ToDoubleSeconds(now - sequence->submitted()));
+      }
       base::MutexLock lock(mutex_);
       --queued_;
       const absl::Duration interval = now - std::exchange(last_admission_, now);
@@ -244,9 +250,13 @@ void Scheduler::RunStep(std::vector<StepEntry> entries) {
   step_ = std::move(entries);
   StepBatch batch;
   batch.micro_batches = options_.micro_batches;
-  for (const StepEntry& entry : step_) {
+  step_started_ = clock_.Monotonic();
+  for (StepEntry& entry : step_) {
     entry.sequence->in_step = true;
     batch.slices.push_back(entry.sequence->MakeSlice(entry.tokens));
+    const StepSlice& slice = batch.slices.back();
+    entry.prefill_rows = std::clamp(slice.prompt_length - slice.first_position, 0, entry.tokens);
+    entry.samples = slice.sample.has_value();
     counters_.step_tokens += entry.tokens;
   }
   ++counters_.steps;
@@ -256,6 +266,7 @@ void Scheduler::RunStep(std::vector<StepEntry> entries) {
 void Scheduler::FinishStep(StepResult result) {
   const absl::Duration now = clock_.Monotonic();
   const std::vector<StepEntry> step = std::exchange(step_, {});
+  ShareOut(step, result);
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
     sequence.in_step = false;
@@ -269,8 +280,59 @@ void Scheduler::FinishStep(StepResult result) {
       sequence.Report();
     }
   }
+  RecordStep(step, result);
   DropOverdue(now);
   MaybeStartStep();
+}
+
+void Scheduler::ShareOut(const std::vector<StepEntry>& step, StepResult& result) {
+  const double busy = result.times.busy();
+  std::int64_t rows = 0;
+  for (const StepEntry& entry : step) rows += entry.tokens;
+  const std::optional<double> price =
+      options_.price_per_second ? options_.price_per_second() : std::nullopt;
+  const auto charge = [&](std::int32_t of_rows, monitoring::WorkCost& work) {
+    const double seconds = busy * of_rows / static_cast<double>(rows);
+    work.router_seconds += seconds;
+    if (price) {
+      work.cost += seconds * *price;
+    } else {
+      work.unpriced_seconds += seconds;
+    }
+  };
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    SliceWork& work = result.slices[i].work;
+    charge(step[i].prefill_rows, work.prefill);
+    charge(step[i].tokens - step[i].prefill_rows, work.decode);
+    if (step[i].sequence->meter()) step[i].sequence->meter()->Add(work, result.times);
+  }
+  counters_.busy_seconds += busy;
+}
+
+void Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepResult& result) {
+  StepSample sample{.experts = result.experts,
+                    .seconds = absl::ToDoubleSeconds(clock_.Monotonic() - step_started_),
+                    .times = result.times};
+  for (const StepEntry& entry : step) {
+    sample.prefill_rows += entry.prefill_rows;
+    sample.decode_rows += entry.tokens - entry.prefill_rows;
+    sample.sampled_rows += entry.samples;
+  }
+  counters_.prompt_tokens += sample.prefill_rows;
+  counters_.generated_tokens += sample.sampled_rows;
+  if (options_.on_step) options_.on_step(sample);
+  if (options_.metrics == nullptr) return;
+  SchedulerMetrics& metrics = *options_.metrics;
+  const std::int32_t rows = sample.prefill_rows + sample.decode_rows;
+  const double busy_per_row = sample.times.busy() / rows;
+  metrics.steps.Increment();
+  metrics.step_duration.Observe(sample.times.total());
+  metrics.step_tokens.Observe(rows);
+  metrics.busy_prefill.Increment(busy_per_row * sample.prefill_rows);
+  metrics.busy_decode.Increment(busy_per_row * sample.decode_rows);
+  for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
+    metrics.phases[phase].Increment(sample.times.seconds[phase]);
+  }
 }
 
 Scheduler::SequencePtr Scheduler::Retire(Sequence& sequence) {
@@ -287,6 +349,7 @@ Scheduler::SequencePtr Scheduler::Retire(Sequence& sequence) {
 Scheduler::SequencePtr Scheduler::TakeWaiting(std::deque<SequencePtr>::iterator at) {
   SequencePtr taken = std::move(*at);
   waiting_.erase(at);
+  counters_.waiting_bytes -= taken->prompt_bytes();
   Ended(*taken);
   PublishStats();
   return taken;

@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,7 +19,9 @@
 #include "router/scheduler/batch_former.h"
 #include "router/scheduler/generation.h"
 #include "router/scheduler/kv_allocator.h"
+#include "router/scheduler/scheduler_metrics.h"
 #include "router/scheduler/sequence.h"
+#include "router/scheduler/step_sample.h"
 
 namespace moesaic::router {
 
@@ -30,6 +34,11 @@ struct SchedulerOptions {
   int max_queue = 256;        ///< Generations waiting for their first step.
   int micro_batches = 1;      ///< 1 or 2.
   std::vector<std::int32_t> eos_token_ids;
+  /// What a second of this process costs; nullopt = unknown, like an empty function.
+  std::function<std::optional<double>()> price_per_second;
+  SchedulerMetrics* metrics = nullptr;  ///< Borrowed; null: nothing is recorded.
+  /// Sees every step when it is done, on the loop thread; must not block.
+  std::function<void(const StepSample&)> on_step;
 };
 
 /// Continuous batching: queues generations, forms one step after another from them (FormBatch), has
@@ -57,14 +66,20 @@ class Scheduler final : public Generator {
   struct Stats {
     int waiting = 0;
     int running = 0;
+    std::uint64_t waiting_bytes = 0;  ///< Of the prompts that wait.
     std::int32_t kv_blocks_in_use = 0;
     std::uint64_t preemptions = 0;
     std::uint64_t steps = 0;
-    std::uint64_t step_tokens = 0;      ///< Positions computed, repeated ones counted.
-    std::uint64_t degraded_tokens = 0;  ///< Those among them that lacked some of their experts.
+    std::uint64_t step_tokens = 0;       ///< Positions computed, repeated ones counted.
+    std::uint64_t degraded_tokens = 0;   ///< Those among them that lacked some of their experts.
+    std::uint64_t prompt_tokens = 0;     ///< Prompt positions computed.
+    std::uint64_t generated_tokens = 0;  ///< Tokens chosen.
+    double busy_seconds = 0;             ///< This process computed steps.
   };
   Stats stats() const;
   std::int32_t kv_blocks() const { return options_.kv_blocks; }
+  int max_num_seqs() const { return options_.max_num_seqs; }
+  int max_queue() const { return options_.max_queue; }
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
@@ -76,6 +91,8 @@ class Scheduler final : public Generator {
   struct StepEntry {
     Sequence* sequence;
     std::int32_t tokens;
+    std::int32_t prefill_rows = 0;  ///< Of the tokens, those of the prompt.
+    bool samples = false;
   };
 
   // On the loop thread.
@@ -90,6 +107,9 @@ class Scheduler final : public Generator {
   void Admit(std::int32_t count);
   void RunStep(std::vector<StepEntry> entries);
   void FinishStep(StepResult result);
+  /// Gives the sequences of a step the machine time it took.
+  void ShareOut(const std::vector<StepEntry>& step, StepResult& result);
+  void RecordStep(const std::vector<StepEntry>& step, const StepResult& result);
   /// Releases its blocks and takes it out of the running set.
   SequencePtr Retire(Sequence& sequence);
   /// Takes a sequence out of the queue for good.
@@ -109,6 +129,7 @@ class Scheduler final : public Generator {
   std::vector<SequencePtr> running_;  // oldest (lowest handle) first
   std::deque<SequencePtr> waiting_;   // oldest first; preempted ones are among them
   std::vector<StepEntry> step_;       // the step in flight; empty when there is none
+  absl::Duration step_started_;
   absl::Duration last_admission_ = -absl::InfiniteDuration();
   Stats counters_;
 

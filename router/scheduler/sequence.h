@@ -28,6 +28,9 @@ class Sequence {
 
   std::uint64_t handle() const { return handle_; }
   absl::Duration deadline() const { return request_.deadline; }
+  absl::Duration submitted() const { return submitted_; }
+  const std::shared_ptr<WorkMeter>& meter() const { return request_.meter; }
+  std::uint64_t prompt_bytes() const { return sizeof(std::int32_t) * prompt_length(); }
   SequenceSnapshot Snapshot() const;
   /// KV blocks held, in the order of positions. The scheduler fills and empties it.
   std::vector<std::int32_t>& block_table() { return block_table_; }

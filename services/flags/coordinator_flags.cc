@@ -3,6 +3,7 @@
 #include "base/status_macros.h"
 #include "services/flags/ledger_flags.h"
 #include "services/flags/node_flags.h"
+#include "services/process.h"
 
 namespace moesaic::services {
 
@@ -48,6 +49,7 @@ void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
 absl::StatusOr<placement::CoordinatorOptions> CoordinatorFlags::Resolve() const {
   placement::CoordinatorOptions result = options;
   MOESAIC_RETURN_IF_ERROR(ResolveLedger("", result.ledger));
+  result.build = BuildVersion();
   result.lease = absl::Seconds(lease_s);
   result.heartbeat = absl::Seconds(heartbeat_s);
   result.rebalance_interval = absl::Seconds(rebalance_interval_s);

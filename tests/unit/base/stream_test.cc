@@ -34,5 +34,33 @@ TEST(CpuStreamTest, TwoStreamsShareAPool) {
   second.OnComplete([&] { second_done.set_value(); });
 }
 
+/// Moves on by what items say they took.
+class SteppedClock final : public Clock {
+ public:
+  absl::Duration Monotonic() const override { return absl::Milliseconds(now_ms.load()); }
+  absl::Time Now() const override { return absl::UnixEpoch() + Monotonic(); }
+  std::atomic<int> now_ms{100};
+};
+
+TEST(CpuStreamTest, AddsUpTheTimeOfItemsByTag) {
+  SteppedClock clock;
+  ComputePool pool(1);
+  CpuStream stream(pool, &clock);
+  const auto takes = [&](int tag, int ms) {
+    stream.SetTag(tag);
+    stream.Enqueue([&clock, ms](ComputePool&) { clock.now_ms += ms; });
+  };
+  takes(1, 5);
+  takes(1, 6);
+  takes(2, 7);
+  takes(1, 1);
+  std::promise<std::array<std::int64_t, CpuStream::kTags>> seen;
+  stream.OnComplete([&] { seen.set_value(stream.RunNanoseconds()); });
+  const auto times = seen.get_future().get();
+  EXPECT_EQ(times[1], 12'000'000);
+  EXPECT_EQ(times[2], 7'000'000);
+  EXPECT_EQ(times[0], 0);
+}
+
 }  // namespace
 }  // namespace moesaic::base

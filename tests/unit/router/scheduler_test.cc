@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/retry_delay.h"
 #include "http/error_map.h"
+#include "router/scheduler/work_meter.h"
 
 namespace moesaic::router {
 namespace {
@@ -62,9 +63,12 @@ class FakeRunner final : public StepRunner {
   }
 
   /// Ends the step in flight; slice `failed` with an error, all with `degraded` tokens each.
-  void Finish(std::int32_t token = 7, int failed = -1, std::int32_t degraded = 0) {
+  /// The step took `times`.
+  void Finish(std::int32_t token = 7, int failed = -1, std::int32_t degraded = 0,
+              const StepTimes& times = {}) {
     base::MutexLock lock(mutex_);
     StepResult result;
+    result.times = times;
     for (std::size_t i = 0; i < batch_.slices.size(); ++i) {
       SliceResult slice;
       slice.token = token;
@@ -190,6 +194,52 @@ TEST_F(SchedulerTest, EveryEventSaysHowManyTokensWereDegradedSoFar) {
   EXPECT_EQ(events.WaitFor(1).degraded_tokens, 6);
   EXPECT_EQ(events.WaitFor(2).degraded_tokens, 6);
   EXPECT_EQ(scheduler_->stats().degraded_tokens, 6u);
+}
+
+TEST_F(SchedulerTest, GivesEveryRequestItsPartOfTheTimeOfItsSteps) {
+  SchedulerOptions options = Options();
+  options.price_per_second = [] { return std::optional<double>(0.5); };
+  std::vector<StepSample> samples;
+  options.on_step = [&](const StepSample& sample) { samples.push_back(sample); };
+  monitoring::Registry registry;
+  SchedulerMetrics metrics(registry);
+  options.metrics = &metrics;
+  Create(options);
+  const auto first = std::make_shared<WorkMeter>();
+  const auto second = std::make_shared<WorkMeter>();
+  Events a, b;
+  GenerationRequest request = Request(3, 2);
+  request.meter = first;
+  ASSERT_TRUE(scheduler_->Submit(request, a.Sink()).ok());
+  runner_.Started();
+  request = Request(6, 1);
+  request.meter = second;
+  ASSERT_TRUE(scheduler_->Submit(request, b.Sink()).ok());
+  Settle();
+  StepTimes times;
+  times[StepPhase::kAttention] = 3;
+  times[StepPhase::kDispatch] = 10;
+  runner_.Finish(7, -1, 0, times);
+  a.WaitFor(0);
+  EXPECT_EQ(first->Total().work.prefill.router_seconds, 3);
+  EXPECT_EQ(first->Total().work.prefill.cost, 1.5);
+  EXPECT_EQ(first->Total().steps[StepPhase::kDispatch], 10);
+  // One row goes on with the first, six are the second's prompt.
+  EXPECT_EQ(runner_.Started(), (Slices{{3, 1, true}, {0, 6, true}}));
+  times[StepPhase::kAttention] = 14;
+  runner_.Finish(8, 1, 0, times);
+  a.WaitFor(1);
+  b.WaitFor(0);
+  EXPECT_EQ(first->Total().work.decode.router_seconds, 2);
+  EXPECT_EQ(second->Total().work.prefill.router_seconds, 12) << "although it failed";
+  EXPECT_EQ(metrics.busy_prefill.Value(), 15);
+  EXPECT_EQ(metrics.busy_decode.Value(), 2);
+  EXPECT_EQ(metrics.phases[static_cast<std::size_t>(StepPhase::kDispatch)].Value(), 20);
+  Settle();
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[1].prefill_rows, 6);
+  EXPECT_EQ(samples[1].decode_rows, 1);
+  EXPECT_EQ(samples[1].sampled_rows, 2);
 }
 
 TEST_F(SchedulerTest, EndsAtAnEosToken) {

@@ -12,6 +12,7 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
+#include "http/client.h"
 #include "kernels/expert_ffn.h"
 #include "placement/view/topology.h"
 #include "proto/moesaic/v1/expert_shard.grpc.pb.h"
@@ -430,6 +431,22 @@ TEST(Shard, ComesBackWithTheUnitsItRemembers) {
   EXPECT_EQ(described.epoch().term(), 9u);
   shard.reset();
   std::filesystem::remove_all(folder);
+}
+
+TEST(Shard, ServesItsMetrics) {
+  ShardOptions options = Options();
+  options.http_address = "127.0.0.1:0";
+  options.calibration = absl::ZeroDuration();  // it loads a unit, too
+  const auto shard = *Shard::Build(options);
+  Client client(shard->address());
+  ASSERT_TRUE(client.Load({Units(1, {0, 1})}).ok());
+  const http::Client http = *http::Client::Create("http://" + shard->http_address());
+  const std::string text = http.Get("/metrics")->body;
+  EXPECT_THAT(text, HasSubstr("moesaic_shard_held_units 2"));
+  EXPECT_THAT(text, HasSubstr("moesaic_unit_loads_total 2"));
+  EXPECT_THAT(text, HasSubstr("moesaic_shard_memory_bytes 1073741824"));
+  EXPECT_THAT(text, HasSubstr("moesaic_busy_seconds_total{phase=\"decode\"} 0"));
+  EXPECT_THAT(text, HasSubstr("role=\"shard\""));
 }
 
 TEST(Shard, RefusesImpossibleOptions) {

@@ -104,7 +104,7 @@ TEST_F(GenerationCallTest, TurnsTokensIntoText) {
   EXPECT_THAT(record_.deltas.back().token_ids, ElementsAre(kEndToken));
   EXPECT_EQ(record_.usage.prompt_tokens, 3);
   EXPECT_EQ(record_.usage.completion_tokens, 5);
-  EXPECT_EQ(call_metrics_.generated_tokens.Value(), 5);
+  EXPECT_EQ(registry_.Get(monitoring::metrics::kGeneratedTokensTotal, {"t"}).Value(), 5);
   EXPECT_EQ(call_metrics_.in_flight.Value(), 0);
   EXPECT_TRUE(record_.destroyed);
 }

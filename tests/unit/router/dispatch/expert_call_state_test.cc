@@ -41,6 +41,24 @@ TEST_F(ExpertCallStateTest, SlotsAreTheDistinctUnitsOfEachToken) {
   EXPECT_EQ(state.FindSlot(1, base::UnitId(2)), -1);
 }
 
+TEST_F(ExpertCallStateTest, AddsUpWhatEachTokenCost) {
+  ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
+  state.AddWork(0, 2, 0.5);
+  state.AddWork(1, 3, std::nullopt);
+  state.AddWork(2, 4, 0.25);
+  for (int slot = 0; slot < 3; ++slot) state.Claim(slot);
+  state.Filled(3);
+  ExpertCallState::Done done;
+  ExpertOutcome outcome;
+  ASSERT_TRUE(state.TakeCompletion(done, outcome));
+  ASSERT_EQ(outcome.token_work.size(), 2u);
+  EXPECT_EQ(outcome.token_work[0].seconds, 5);
+  EXPECT_EQ(outcome.token_work[0].cost, 1);
+  EXPECT_EQ(outcome.token_work[0].unpriced_seconds, 3);
+  EXPECT_EQ(outcome.token_work[1].seconds, 4);
+  EXPECT_EQ(outcome.token_work[1].cost, 1);
+}
+
 TEST_F(ExpertCallStateTest, ASkippedSlotIsSettledWithoutFailingItsToken) {
   ExpertCallState state(1, call_, 2, [](ExpertOutcome) {});
   ExpertCallState::Done done;

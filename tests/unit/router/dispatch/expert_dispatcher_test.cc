@@ -37,6 +37,27 @@ TEST(ExpertDispatcherTest, AllSlotsAreFilledFromTwoShards) {
   EXPECT_GT(stats.shards[0].round_trip_sum, absl::ZeroDuration());
 }
 
+TEST(ExpertDispatcherTest, EachTokenHasItsPartOfTheBatchesThatAnsweredIt) {
+  // A batch takes 1000 us and holds 100 assignments: an assignment is worth 10 us.
+  FakeShard a({.name = "a", .tamper = [](rpc::DispatchReply& reply) {
+                 reply.compute_us = 1000;
+                 reply.batch_rows = 100;
+               }});
+  const auto dispatcher = MakeDispatcher();
+  dispatcher->SetPlacement(Placement(1, 8, {&a}, kAllOnFirst));
+  TestCall call(20, 8);
+  call.Start(*dispatcher);
+  const ExpertOutcome outcome = call.Wait();
+  ASSERT_EQ(outcome.token_work.size(), 20u);
+  for (const TokenWork& work : outcome.token_work) {
+    EXPECT_NEAR(work.seconds, 20e-6, 1e-10) << "top-2";
+    EXPECT_EQ(work.cost, 0);
+    EXPECT_EQ(work.unpriced_seconds, work.seconds);
+  }
+  EXPECT_EQ(dispatcher->Stats().wasted_seconds, 0);
+  EXPECT_GT(dispatcher->Stats().shards[0].bytes_received, 0u);
+}
+
 TEST(ExpertDispatcherTest, BitsDoNotDependOnThePlacement) {
   for (const auto dtype : {rpc::WireDtype::kBF16, rpc::WireDtype::kFp8E4M3}) {
     FakeShard a({.name = "a", .hidden_size = 200}), b({.name = "b", .hidden_size = 200});

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <vector>
+
+#include "monitoring/registry.h"
+#include "router/engine/step_times.h"
+
+namespace moesaic::router {
+
+/// The series the scheduler records itself, looked up once. Thread-safe.
+struct SchedulerMetrics {
+  explicit SchedulerMetrics(monitoring::Registry& registry)
+      : steps(registry.Get(monitoring::metrics::kStepsTotal)),
+        step_duration(registry.Get(monitoring::metrics::kStepDurationSeconds)),
+        step_tokens(registry.Get(monitoring::metrics::kStepTokens)),
+        queue_wait(registry.Get(monitoring::metrics::kQueueWaitSeconds, {"normal"})),
+        busy_prefill(registry.Get(monitoring::metrics::kBusySecondsTotal, {"prefill"})),
+        busy_decode(registry.Get(monitoring::metrics::kBusySecondsTotal, {"decode"})) {
+    for (const std::string_view phase : kStepPhaseNames) {
+      phases.push_back(registry.Get(monitoring::metrics::kStepPhaseSecondsTotal, {phase}));
+    }
+  }
+
+  monitoring::Counter steps;
+  monitoring::Histogram step_duration;
+  monitoring::Histogram step_tokens;
+  monitoring::Histogram queue_wait;
+  monitoring::Counter busy_prefill;
+  monitoring::Counter busy_decode;
+  std::vector<monitoring::Counter> phases;  ///< By StepPhase.
+};
+
+}  // namespace moesaic::router
