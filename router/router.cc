@@ -28,6 +28,7 @@
 #include "router/dispatch/expert_dispatcher.h"
 #include "router/router_core.h"
 #include "router/router_metrics.h"
+#include "router/scheduler/capacity_model.h"
 #include "rpc/channel_factory.h"
 #include "rpc/server_factory.h"
 
@@ -107,6 +108,8 @@ class Router::Impl {
   }
 
   placement::LoadReport TakeLoad();
+  /// What would limit the router at that capacity, for people.
+  std::string Bottleneck(const Capacity& capacity, const placement::LoadReport& report) const;
   absl::Status OpenModel();
   absl::Status CreateDispatcher();
   absl::Status BuildCore();
@@ -128,6 +131,7 @@ class Router::Impl {
   std::unique_ptr<ExpertDispatcher> dispatcher_;
   placement::PlacementHolder placement_;
   std::unique_ptr<placement::PlacementWatcher> watcher_;
+  std::unique_ptr<CapacityModel> capacity_;
   std::unique_ptr<RouterCore> core_;
   std::unique_ptr<monitoring::Ledger> ledger_;  // null: nobody keeps what requests used
   std::unique_ptr<ApiServer> api_;
@@ -192,6 +196,10 @@ absl::Status Router::Impl::BuildCore() {
   options.micro_batches = options_.micro_batches;
   options.metrics = &scheduler_metrics_;
   options.price_per_second = [this] { return PriceOf(options_.node_share); };
+  options.on_step = [this](const StepSample& step) {
+    // The first step comes of a request, and those come when all is built.
+    if (capacity_ != nullptr) capacity_->OnStep(step, clock_.Monotonic());
+  };
   MOESAIC_ASSIGN_OR_RETURN(core_, RouterCore::Create(
                                       *checkpoint_, std::move(options), pool_, *dispatcher_,
                                       [](int loaded, int layers) {
@@ -199,6 +207,16 @@ absl::Status Router::Impl::BuildCore() {
                                                       " layers loaded");
                                       },
                                       clock_));
+  capacity_ = std::make_unique<CapacityModel>(CapacityLimits{
+      .max_num_seqs = core_->scheduler().max_num_seqs(),
+      .max_step_tokens = options_.max_step_tokens,
+      .kv_tokens = std::int64_t{core_->scheduler().kv_blocks()} * options_.kv_block_tokens});
+  metrics_.OnScrape([this] {
+    metrics_.Get(monitoring::metrics::kCapacityTokensPerSecond)
+        .Set(capacity_->Predict().tokens_per_second);
+    metrics_.Get(monitoring::metrics::kThroughputTokensPerSecond)
+        .Set(capacity_->Throughput(clock_.Monotonic()));
+  });
   process_metrics_.Loaded();
   process_metrics_.Export(metrics_, options_.build, "router", identity_.numerics_id);
   ExportRouterMetrics(metrics_, core_->scheduler(), *dispatcher_);
@@ -270,6 +288,28 @@ absl::Status Router::Impl::FollowPlacement() {
   return absl::OkStatus();
 }
 
+std::string Router::Impl::Bottleneck(const Capacity& capacity,
+                                     const placement::LoadReport& report) const {
+  if (capacity.limited_by_kv) return "KV cache";
+  const std::shared_ptr<const placement::PlacementMap> map = placement_.Current();
+  if (capacity.waiting_share < 0.5 || report.shards.empty() || map == nullptr) {
+    return "router compute";
+  }
+  const auto busiest =
+      std::max_element(report.shards.begin(), report.shards.end(),
+                       [](const auto& a, const auto& b) { return a.compute < b.compute; });
+  const placement::ShardInfo* shard = map->FindShard(busiest->id);
+  if (shard == nullptr) return "shards";
+  // Reading an expert's weights costs once a batch, its arithmetic once a row.
+  double rows = 0, experts = 0;
+  for (const placement::LoadReport::Unit& unit : report.units) {
+    rows += unit.rows;
+    experts += unit.experts;
+  }
+  const bool reading = experts * shard->us_per_expert > rows * shard->us_per_row;
+  return shard->name + (reading ? ", memory bandwidth" : ", compute");
+}
+
 placement::LoadReport Router::Impl::TakeLoad() {
   placement::LoadReport report = dispatcher_->TakeLoad();
   const DispatchStats dispatched = dispatcher_->Stats();
@@ -286,6 +326,9 @@ placement::LoadReport Router::Impl::TakeLoad() {
   load.retried_units =
       static_cast<std::uint32_t>(dispatched.retried_units - reported_dispatches_.retried_units);
   api_->TakeLoad(load);
+  const Capacity capacity = capacity_->Predict();
+  load.capacity_tokens_per_s = capacity.tokens_per_second;
+  if (capacity.tokens_per_second > 0) load.bottleneck = Bottleneck(capacity, report);
   reported_ = stats;
   reported_dispatches_ = dispatched;
   return report;
