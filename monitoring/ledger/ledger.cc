@@ -77,6 +77,8 @@ void Ledger::SyncLoop() {
 
 void Ledger::FollowLoop() {
   absl::Duration retry = options_.first_retry;
+  // Before there is anything to store: reports can be asked for, and a mistake shows at once.
+  if (const absl::Status connected = Connect(); !connected.ok()) CountFailure(connected);
   while (!give_up_) {
     const bool stopping = Pause(options_.store_interval);
     if (queue_->records() == 0) {
@@ -109,15 +111,19 @@ bool Ledger::MoveBatch() {
   }
   if (status.ok()) status = queue_->Deliver(*batch);
   if (!status.ok()) {
-    errors_.Increment();
-    store_ = nullptr;
-    if (!std::exchange(away_, true)) {
-      base::LogWarning("usage records wait in the queue file: ", status.message());
-    }
+    CountFailure(status);
     return false;
   }
   if (std::exchange(away_, false)) base::LogInfo("usage records reach the ledger again");
   return true;
+}
+
+void Ledger::CountFailure(const absl::Status& status) {
+  errors_.Increment();
+  store_ = nullptr;
+  if (!std::exchange(away_, true)) {
+    base::LogWarning("usage records wait in the queue file: ", status.message());
+  }
 }
 
 absl::Status Ledger::Connect() {

@@ -57,6 +57,7 @@ class Ledger final : public UsageSink {
   /// One by one, leaving out what the database will never take.
   absl::Status StoreSingly(const std::vector<LedgerRow>& rows);
   absl::Status Connect();
+  void CountFailure(const absl::Status& status);
   /// Waits until `duration` has passed or Stop is called; returns whether it was.
   bool Pause(absl::Duration duration);
   void Drop(const absl::Status& why);

@@ -29,6 +29,7 @@ int Main(int argc, char** argv) {
   AddDrainCommand(app, run);
   AddRebalanceCommand(app, run);
   AddLogLevelCommand(app, run);
+  AddUsageCommand(app, run);
   AddInspectCommand(app, run);
   int exit_code = kExitOk;
   if (!ParseCommandLine(app, argc, argv, exit_code)) return exit_code;

@@ -13,6 +13,7 @@ void AddStatusCommand(CLI::App& app, Command& run);
 void AddDrainCommand(CLI::App& app, Command& run);
 void AddRebalanceCommand(CLI::App& app, Command& run);
 void AddScaleCommand(CLI::App& app, Command& run);
+void AddUsageCommand(CLI::App& app, Command& run);
 void AddInspectCommand(CLI::App& app, Command& run);
 void AddChatCommand(CLI::App& app, Command& run);
 void AddCompleteCommand(CLI::App& app, Command& run);
