@@ -10,12 +10,15 @@
 #include "absl/types/span.h"
 #include "base/dtype.h"
 #include "base/ids.h"
+#include "monitoring/trace_context.h"
 #include "rpc/buffer_pool.h"
 
 namespace moesaic::rpc {
 
 /// Largest message of a Dispatch stream; larger dispatches and replies are split by rows.
 inline constexpr std::size_t kMaxMessageBytes = std::size_t{1} << 20;
+/// Trace ids of one dispatch; more are left out.
+inline constexpr std::size_t kMaxTraceIds = 16;
 /// Channels that share one scale in an fp8 row.
 inline constexpr int kFp8BlockChannels = 128;
 
@@ -63,6 +66,8 @@ struct Dispatch {
   absl::Span<const std::uint32_t> expert_id = {};   ///< [assignments]
   absl::Span<const float> weight = {};              ///< [assignments]
   absl::Span<const std::uint32_t> adapter_id = {};  ///< Empty or [row_count]; reserved.
+  /// Traces some of the rows belong to; usually empty. At most kMaxTraceIds are sent.
+  std::vector<monitoring::TraceId> trace_ids = {};
   PooledBuffer storage = {};
 };
 

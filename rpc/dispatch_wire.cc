@@ -80,15 +80,20 @@ void WriteEpoch(wire::FieldWriter& writer, base::PlacementEpoch epoch) {
 
 grpc::Slice DispatchTail(const Dispatch& dispatch) {
   using namespace wire::request;
+  const std::size_t trace_ids = std::min(dispatch.trace_ids.size(), kMaxTraceIds);
   grpc::Slice tail(ListBytes(kScales, dispatch.scales) + ListBytes(kRowIndex, dispatch.row_index) +
                    ListBytes(kExpertId, dispatch.expert_id) + ListBytes(kWeight, dispatch.weight) +
-                   ListBytes(kAdapterId, dispatch.adapter_id));
+                   ListBytes(kAdapterId, dispatch.adapter_id) +
+                   trace_ids * wire::BytesFieldBytes(kTraceId, sizeof(monitoring::TraceId)));
   wire::FieldWriter writer(const_cast<std::uint8_t*>(tail.begin()));
   WriteList(writer, kScales, dispatch.scales);
   WriteList(writer, kRowIndex, dispatch.row_index);
   WriteList(writer, kExpertId, dispatch.expert_id);
   WriteList(writer, kWeight, dispatch.weight);
   WriteList(writer, kAdapterId, dispatch.adapter_id);
+  for (std::size_t i = 0; i < trace_ids; ++i) {
+    writer.BytesField(kTraceId, dispatch.trace_ids[i].data(), sizeof(monitoring::TraceId));
+  }
   return tail;
 }
 
@@ -166,7 +171,9 @@ std::size_t DispatchBytesBound(std::size_t rows, std::size_t assignments, int hi
           : 0;
   const std::size_t row_bytes =
       static_cast<std::size_t>(hidden_size) * WireDtypeBytes(dtype) + 4 * scales;
-  return kMaxScalarBytes + rows * row_bytes + 12 * assignments;
+  const std::size_t trace_ids =
+      kMaxTraceIds * wire::BytesFieldBytes(wire::request::kTraceId, sizeof(monitoring::TraceId));
+  return kMaxScalarBytes + trace_ids + rows * row_bytes + 12 * assignments;
 }
 
 grpc::ByteBuffer EncodeDispatch(const Dispatch& dispatch) {

@@ -68,14 +68,18 @@ template <typename T>
 }
 
 /// Reads a length-delimited message whose fields stand in order, as our writers have them: each
-/// tag, and its value by `read_field`. False for anything else.
+/// tag, and its value by `read_field`. Only field `repeated` may come more than once. False for
+/// anything else.
 [[nodiscard]] bool ReadMessage(SliceCursor& cursor,
-                               absl::FunctionRef<bool(std::uint32_t tag)> read_field) {
+                               absl::FunctionRef<bool(std::uint32_t tag)> read_field,
+                               std::uint32_t repeated = 0) {
   std::uint32_t last_field = 0;
   return ReadDelimited(cursor, [&] {
     std::uint32_t tag;
-    if (!cursor.ReadVarint32(&tag) || (tag >> 3) <= last_field) return false;
-    last_field = tag >> 3;
+    if (!cursor.ReadVarint32(&tag)) return false;
+    const std::uint32_t field = tag >> 3;
+    if (field < last_field || (field == last_field && field != repeated)) return false;
+    last_field = field;
     return read_field(tag);
   });
 }
@@ -91,6 +95,12 @@ template <typename T>
         return false;
     }
   });
+}
+
+[[nodiscard]] bool ReadTraceId(SliceCursor& cursor, std::vector<monitoring::TraceId>* ids) {
+  std::size_t bytes;
+  if (ids->size() == kMaxTraceIds || !cursor.ReadLength(&bytes)) return false;
+  return bytes == sizeof(monitoring::TraceId) && cursor.Copy(bytes, ids->emplace_back().data());
 }
 
 /// The rows, as bytes: ReadList<std::byte>.
@@ -125,6 +135,8 @@ template <typename T>
       return ReadList(cursor, arena, &dispatch->weight);
     case wire::Tag(kAdapterId, wire::kLengthDelimited):
       return ReadList(cursor, arena, &dispatch->adapter_id);
+    case wire::Tag(kTraceId, wire::kLengthDelimited):
+      return ReadTraceId(cursor, &dispatch->trace_ids);
     default:
       return false;
   }
@@ -187,18 +199,20 @@ struct ReplyEnums {
 
 /// Reads a message that is one payload and nothing else; as ReadMessage.
 [[nodiscard]] bool ReadPayload(SliceCursor& cursor,
-                               absl::FunctionRef<bool(std::uint32_t tag)> read_field) {
+                               absl::FunctionRef<bool(std::uint32_t tag)> read_field,
+                               std::uint32_t repeated = 0) {
   std::uint32_t tag;
   return cursor.ReadVarint32(&tag) && tag == wire::Tag(wire::kPayload, wire::kLengthDelimited) &&
-         ReadMessage(cursor, read_field) && cursor.remaining() == 0;
+         ReadMessage(cursor, read_field, repeated) && cursor.remaining() == 0;
 }
 
 [[nodiscard]] bool ReadDispatch(absl::Span<const grpc::Slice> slices, MessageArena& arena,
                                 Dispatch* dispatch, std::uint32_t* dtype) {
   SliceCursor cursor(slices);
-  return ReadPayload(cursor, [&](std::uint32_t tag) {
-    return ReadDispatchField(tag, cursor, arena, dispatch, dtype);
-  });
+  return ReadPayload(
+      cursor,
+      [&](std::uint32_t tag) { return ReadDispatchField(tag, cursor, arena, dispatch, dtype); },
+      wire::request::kTraceId);
 }
 
 [[nodiscard]] bool ReadReply(absl::Span<const grpc::Slice> slices, MessageArena& arena,
@@ -273,6 +287,18 @@ absl::StatusOr<WireDtype> CheckDtype(std::uint32_t value) {
     default:
       return Malformed("unknown dtype");
   }
+}
+
+/// Takes the trace ids over.
+absl::Status CheckTraceIds(const v1::DispatchRequest& request, Dispatch* dispatch) {
+  if (static_cast<std::size_t>(request.trace_id_size()) > kMaxTraceIds) {
+    return Malformed("too many trace ids");
+  }
+  for (const std::string& id : request.trace_id()) {
+    if (id.size() != sizeof(monitoring::TraceId)) return Malformed("a trace id not of 16 bytes");
+    std::memcpy(dispatch->trace_ids.emplace_back().data(), id.data(), id.size());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckAssignments(const Dispatch& dispatch) {
@@ -359,6 +385,7 @@ absl::StatusOr<DecodedCall> DecodeCall(const grpc::ByteBuffer& buffer, int hidde
       }
       case v1::DispatchCall::kDispatch:
         dispatch = FromGenerated(call.dispatch(), arena);
+        MOESAIC_RETURN_IF_ERROR(CheckTraceIds(call.dispatch(), &dispatch));
         dtype = static_cast<std::uint32_t>(call.dispatch().dtype());
         break;
       default:

@@ -33,6 +33,7 @@ inline constexpr std::uint32_t kRowIndex = 9;
 inline constexpr std::uint32_t kExpertId = 10;
 inline constexpr std::uint32_t kWeight = 11;
 inline constexpr std::uint32_t kAdapterId = 12;
+inline constexpr std::uint32_t kTraceId = 13;
 }  // namespace request
 
 // Field numbers of v1.DispatchReply.

@@ -8,6 +8,24 @@
 namespace moesaic::shard {
 namespace {
 
+/// Ties a dispatch to the requests whose timeline is kept. Many lines a token: for those who look.
+void LogTraced(const Work& work, std::string_view outcome, const rpc::DispatchReply& reply) {
+  if (work.dispatch.trace_ids.empty() || !base::LogEnabled(base::LogLevel::kDebug)) return;
+  for (const monitoring::TraceId& id : work.dispatch.trace_ids) {
+    base::Log(base::LogLevel::kDebug, "dispatch",
+              {{"trace_id", monitoring::TraceIdText(id)},
+               {"router", work.router},
+               {"dispatch", static_cast<std::int64_t>(reply.dispatch_id)},
+               {"lane", rpc::LaneName(work.lane)},
+               {"layer", std::int64_t{work.dispatch.layer.value()}},
+               {"rows", std::int64_t{work.dispatch.row_count}},
+               {"outcome", outcome},
+               {"queue_wait_us", static_cast<std::int64_t>(reply.queue_wait_us)},
+               {"compute_us", static_cast<std::int64_t>(reply.compute_us)},
+               {"batch_rows", std::int64_t{reply.batch_rows}}});
+  }
+}
+
 /// Most bytes of f32 results one dispatch may ask for. A router's largest (1 MiB outward, top-8)
 /// stays a factor of 8 below.
 constexpr std::uint64_t kMaxResultBytes = std::uint64_t{256} << 20;
@@ -133,7 +151,12 @@ void DispatchEngine::Refuse(rpc::StreamId stream, std::uint64_t dispatch_id, rpc
 
 void DispatchEngine::RefuseAll(const std::vector<Work>& works, rpc::DispatchCode code,
                                const char* error) const {
-  for (const Work& work : works) Refuse(work.stream, work.dispatch.dispatch_id, code, error);
+  for (const Work& work : works) {
+    rpc::DispatchReply nothing;
+    nothing.dispatch_id = work.dispatch.dispatch_id;
+    LogTraced(work, rpc::DispatchCodeName(code), nothing);
+    Refuse(work.stream, work.dispatch.dispatch_id, code, error);
+  }
 }
 
 void DispatchEngine::Pump() {
@@ -167,6 +190,7 @@ void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
     result.reply.queue_depth_rows = depth[result.work.lane == rpc::Lane::kPrefill ? 1 : 0];
     result.reply.ns_per_row = static_cast<std::uint32_t>(1e3 * speed.us_per_row);
     result.reply.ns_per_expert = static_cast<std::uint32_t>(1e3 * speed.us_per_expert);
+    LogTraced(result.work, rpc::DispatchCodeName(result.reply.code), result.reply);
     reply_(result.work.stream, result.reply);
   }
   outcome.results.clear();  // requests return their memory before the next batch takes some

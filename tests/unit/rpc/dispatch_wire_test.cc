@@ -74,6 +74,9 @@ v1::DispatchRequest RandomRequest(std::mt19937& random) {
   if (random() % 2 == 0) {
     for (std::uint32_t row = 0; row < rows; ++row) request.add_adapter_id(random());
   }
+  for (int i = static_cast<int>(random() % 4); i > 0; --i) {
+    request.add_trace_id(RandomBytes(16, random));
+  }
   return request;
 }
 
@@ -123,6 +126,12 @@ void ExpectSame(const Dispatch& dispatch, const v1::DispatchRequest& request) {
   ExpectSameList(dispatch.expert_id, request.expert_id());
   ExpectSameList(dispatch.weight, request.weight());
   ExpectSameList(dispatch.adapter_id, request.adapter_id());
+  std::vector<std::string> trace_ids;
+  for (const monitoring::TraceId& id : dispatch.trace_ids) {
+    trace_ids.emplace_back(id.begin(), id.end());
+  }
+  EXPECT_TRUE(std::is_permutation(trace_ids.begin(), trace_ids.end(), request.trace_id().begin(),
+                                  request.trace_id().end()));
 }
 
 void ExpectSame(const DispatchReply& reply, const v1::DispatchReply& proto) {
@@ -207,6 +216,9 @@ Dispatch ToDispatch(const v1::DispatchRequest& request, BufferPool& pool) {
   d.expert_id = {request.expert_id().data(), static_cast<std::size_t>(request.expert_id_size())};
   d.weight = {request.weight().data(), static_cast<std::size_t>(request.weight_size())};
   d.adapter_id = {request.adapter_id().data(), static_cast<std::size_t>(request.adapter_id_size())};
+  for (const std::string& id : request.trace_id()) {
+    std::memcpy(d.trace_ids.emplace_back().data(), id.data(), id.size());
+  }
   return d;
 }
 
@@ -253,15 +265,38 @@ TEST(DispatchWireTest, OtherFieldOrdersFallBackToTheGeneratedParser) {
   }
 }
 
+TEST(DispatchWireTest, TraceIdsAreFewAndOfTheirLength) {
+  std::mt19937 random(12);
+  BufferPool pool;
+  v1::DispatchRequest request = RandomRequest(random);
+  request.clear_trace_id();
+  Dispatch dispatch = ToDispatch(request, pool);
+  dispatch.trace_ids.resize(3 * kMaxTraceIds);
+  const auto sent = DecodeCall(EncodeDispatch(dispatch), kHidden, pool);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  EXPECT_EQ(std::get<Dispatch>(*sent).trace_ids.size(), kMaxTraceIds);
+
+  for (const std::size_t bytes : {0, 15, 17, 32}) {
+    request.clear_trace_id();
+    request.add_trace_id(RandomBytes(bytes, random));
+    const auto call = DecodeCall(OneSlice(CallWith(request).SerializeAsString()), kHidden, pool);
+    EXPECT_EQ(call.status().code(), absl::StatusCode::kInvalidArgument) << bytes;
+  }
+  request.clear_trace_id();
+  for (std::size_t i = 0; i <= kMaxTraceIds; ++i) request.add_trace_id(RandomBytes(16, random));
+  const auto call = DecodeCall(OneSlice(CallWith(request).SerializeAsString()), kHidden, pool);
+  EXPECT_EQ(call.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(DispatchWireTest, BothParsersJudgeEveryCombinationOfFieldsAlike) {
   std::mt19937 random(4);
   BufferPool pool;
   int accepted = 0;
   const auto* reflection = v1::DispatchRequest::GetReflection();
   const auto* descriptor = v1::DispatchRequest::descriptor();
-  for (int mask = 0; mask < 1 << 12; ++mask) {
+  for (int mask = 0; mask < 1 << 13; ++mask) {
     v1::DispatchRequest request = RandomRequest(random);
-    for (int f = 0; f < 12; ++f) {
+    for (int f = 0; f < 13; ++f) {
       if ((mask >> f & 1) == 0) reflection->ClearField(&request, descriptor->field(f));
     }
     const auto fast = DecodeCall(OneSlice(CallWith(request).SerializeAsString()), kHidden, pool);
