@@ -113,7 +113,9 @@ class ExpertDispatcher::Impl {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void KeepWaiting(SlotRef ref) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Forgets a dispatch; the slots it still owes are added to `slots`, without an owner.
-  void Release(const InFlightDispatch& plan, Slots& slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// `ending`: what a timeline says of it; with an answer's own figures where there is one.
+  void Release(const InFlightDispatch& plan, std::string_view ending, Slots& slots,
+               const rpc::DispatchReply* reply = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Releases all that a lane of a shard owes.
   void ReleaseLane(const ShardLink& link, rpc::Lane lane, Slots& slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

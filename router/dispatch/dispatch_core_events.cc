@@ -113,7 +113,7 @@ ExpertDispatcher::Impl::Accepted ExpertDispatcher::Impl::Accept(const InFlightDi
   // Whatever the finished dispatch still owes goes to somebody else.
   CountAnswer(plan, reply);
   const std::size_t first = accepted.retry.size();
-  Release(plan, accepted.retry);
+  Release(plan, rpc::DispatchCodeName(reply.code), accepted.retry, &reply);
   if (accepted.retry.size() > first && reply.code == rpc::DispatchCode::kOk) {
     ++stats_.invalid_replies;
   }

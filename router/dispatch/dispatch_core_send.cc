@@ -22,6 +22,30 @@ constexpr absl::Duration kMinOverdue = absl::Milliseconds(100);
 constexpr double kAbandonPatience = 20;
 constexpr absl::Duration kMinAbandon = absl::Seconds(2);
 
+/// Tells the step's timeline, where there is one, what became of a dispatch.
+void TraceDispatch(const InFlightDispatch& plan, std::string_view ending,
+                   const rpc::DispatchReply* reply) {
+  StepTimeline* const timeline = plan.call->call().timeline.get();
+  if (timeline == nullptr) return;
+  DispatchSpan span;
+  span.shard = plan.link->info.name;
+  span.outcome = ending;
+  span.sent = plan.sent_at;
+  span.ended = timeline->Now();
+  span.layer = plan.call->call().layer.value();
+  span.rows = static_cast<std::uint32_t>(plan.tokens.size());
+  span.results = static_cast<std::uint32_t>(plan.slots.size());
+  span.prefill = plan.lane == rpc::Lane::kPrefill;
+  span.hedge = plan.hedge;
+  span.retry = plan.retry;
+  if (reply != nullptr) {
+    span.queue_wait = absl::Microseconds(static_cast<std::int64_t>(reply->queue_wait_us));
+    span.compute = absl::Microseconds(static_cast<std::int64_t>(reply->compute_us));
+    span.batch_rows = reply->batch_rows;
+  }
+  timeline->AddDispatch(std::move(span));
+}
+
 /// Scatters ids that differ in few bits over all 64 (the finaliser of SplitMix64).
 std::uint64_t Mix(std::uint64_t x) {
   x ^= x >> 30;
@@ -109,7 +133,7 @@ void ExpertDispatcher::Impl::Send(const std::vector<Plan>& plans, Slots& slots) 
       if (!sent.ok()) plan->link->stream(plan->lane).CountAnswered(plan->session);
       if (!sent.ok() && in_flight_.contains(plan->id)) {
         const std::size_t first = slots.size();
-        Release(*plan, slots);
+        Release(*plan, "unsent", slots);
         for (std::size_t i = first; i < slots.size(); ++i) {
           slots[i].call->Avoid(slots[i].slot, plan->link->info.id);
         }
@@ -269,6 +293,7 @@ void ExpertDispatcher::Impl::Book(InFlightDispatch message, std::vector<Plan>& p
   message.sent_at = Now();
   message.session = stream.session;
   for (const std::int32_t slot : message.slots) {
+    message.retry = message.retry || call.retried(slot);
     message.hedge ? call.SetHedger(slot, message.id) : call.SetOwner(slot, message.id);
   }
   message.cost = link.estimate.Cost(WorkOf(message), link.info);
@@ -306,8 +331,10 @@ void ExpertDispatcher::Impl::KeepWaiting(SlotRef ref) {
   Arm(retry_at_);
 }
 
-void ExpertDispatcher::Impl::Release(const InFlightDispatch& plan, Slots& slots) {
+void ExpertDispatcher::Impl::Release(const InFlightDispatch& plan, std::string_view ending,
+                                     Slots& slots, const rpc::DispatchReply* reply) {
   const Plan keep = in_flight_.at(plan.id).plan;  // `plan` may live by the entry alone
+  TraceDispatch(plan, ending, reply);
   in_flight_.erase(plan.id);
   hedges_in_flight_ -= plan.hedge;
   ShardLink::LaneStream& stream = plan.link->stream(plan.lane);
@@ -326,7 +353,7 @@ void ExpertDispatcher::Impl::ReleaseLane(const ShardLink& link, rpc::Lane lane, 
   for (const auto& [id, entry] : in_flight_) {
     if (entry.plan->link.get() == &link && entry.plan->lane == lane) owed.push_back(entry.plan);
   }
-  for (const Plan& plan : owed) Release(*plan, slots);
+  for (const Plan& plan : owed) Release(*plan, "lost", slots);
 }
 
 }  // namespace moesaic::router

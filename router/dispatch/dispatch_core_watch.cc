@@ -33,7 +33,7 @@ std::vector<ExpertDispatcher::Impl::Plan> ExpertDispatcher::Impl::TakeUnwanted(
     // Somebody else has done its work meanwhile, and it has said nothing at all.
     const bool silent = plan->link->heard_at <= plan->sent_at;
     if (silent && waited >= plan->patience) Suspect(*plan->link);
-    Release(*plan, none);
+    Release(*plan, "unwanted", none);
   }
   return unwanted;
 }
@@ -114,7 +114,7 @@ std::vector<ExpertDispatcher::Impl::Plan> ExpertDispatcher::Impl::Abandon(absl::
   for (const Plan& plan : abandoned) {
     ++stats_.abandoned;
     const std::size_t first = slots.size();
-    Release(*plan, slots);
+    Release(*plan, "abandoned", slots);
     for (std::size_t i = first; i < slots.size(); ++i) {
       slots[i].call->Avoid(slots[i].slot, plan->link->info.id);
     }

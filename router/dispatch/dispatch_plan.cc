@@ -85,6 +85,24 @@ ShardWork WorkOf(const InFlightDispatch& plan) {
   return work;
 }
 
+namespace {
+
+/// The traces among its rows, each once; more than a message may have are left out.
+std::vector<monitoring::TraceId> TraceIdsOf(const InFlightDispatch& plan) {
+  std::vector<monitoring::TraceId> ids;
+  const auto traced = plan.call->call().trace_ids;
+  if (traced.empty()) return ids;
+  for (const std::int32_t token : plan.tokens) {
+    if (traced[token] == nullptr || ids.size() == rpc::kMaxTraceIds) continue;
+    if (std::find(ids.begin(), ids.end(), *traced[token]) == ids.end()) {
+      ids.push_back(*traced[token]);
+    }
+  }
+  return ids;
+}
+
+}  // namespace
+
 absl::Status SendPlanned(const InFlightDispatch& plan, base::PlacementEpoch epoch,
                          rpc::WireDtype dtype, absl::Duration now, rpc::BufferPool& pool) {
   const ExpertCall& call = plan.call->call();
@@ -114,6 +132,7 @@ absl::Status SendPlanned(const InFlightDispatch& plan, base::PlacementEpoch epoc
       .expert_id = lists.expert_id,
       .weight = lists.weight,
       .adapter_id = {},
+      .trace_ids = TraceIdsOf(plan),
       .storage = storage,
   };
   return plan.link->stream(plan.lane).client->Send(dispatch);

@@ -26,6 +26,7 @@ struct InFlightDispatch {
   absl::Duration patience;           ///< Predicted time after which somebody else is to be asked.
   std::uint64_t session = 0;         ///< Of the stream it was sent on.
   bool hedge = false;                ///< Sent beside a dispatch that is late.
+  bool retry = false;                ///< Some of it had been sent before, in vain.
 };
 
 /// Cuts slots of one call bound for one shard and lane into messages of at most 1 MiB, each row

@@ -76,6 +76,7 @@ bool ExpertCallState::Disown(std::int32_t slot, std::uint64_t dispatch_id) {
   Slot& s = slots_[slot];
   if (s.owner == dispatch_id) s.owner = s.hedger;
   s.hedger = 0;
+  s.retried = s.retried || s.owner == 0;
   return s.owner == 0;
 }
 

@@ -49,6 +49,8 @@ class ExpertCallState {
     const Slot& s = slots_[slot];
     return IsOpen(slot) && (s.owner == dispatch_id || s.hedger == dispatch_id);
   }
+  /// Whether the slot had been sent before, and came to nothing.
+  bool retried(std::int32_t slot) const { return slots_[slot].retried; }
   /// A dispatch that owes the slot no longer does. True when nobody else does either.
   bool Disown(std::int32_t slot, std::uint64_t dispatch_id);
 
@@ -83,6 +85,7 @@ class ExpertCallState {
     std::int32_t first_assignment = 0;
     std::int32_t end_assignment = 0;
     State state = State::kOpen;
+    bool retried = false;
     std::uint64_t owner = 0;
     std::uint64_t hedger = 0;
   };

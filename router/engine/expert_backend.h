@@ -10,6 +10,8 @@
 #include "absl/types/span.h"
 #include "base/ids.h"
 #include "base/tensor.h"
+#include "monitoring/trace_context.h"
+#include "router/trace/step_timeline.h"
 
 namespace moesaic::router {
 
@@ -35,6 +37,9 @@ struct ExpertCall {
   /// Output, f32 [slots, hidden], host memory: slot s = the sum over its unit's experts. A slot of
   /// a failed token is unspecified.
   base::TensorView slots;
+  /// [tokens], the traces that the shards are told of, null for the others; empty = none.
+  absl::Span<const monitoring::TraceId* const> trace_ids = {};
+  std::shared_ptr<StepTimeline> timeline = {};  ///< Sees the dispatches; may be null.
 };
 
 /// What the shards computed for one token. Plain value.

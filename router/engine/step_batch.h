@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -9,8 +10,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "kernels/sampling.h"
+#include "monitoring/trace_context.h"
 #include "router/engine/step_times.h"
 #include "router/scheduler/generation.h"
+#include "router/trace/step_timeline.h"
 
 namespace moesaic::router {
 
@@ -42,6 +45,7 @@ struct StepSlice {
   /// Expert choices to use for the slice's leading positions, [positions, MoE layers, top-k].
   absl::Span<const std::int32_t> replay_routing;
   bool record_routing = false;
+  const monitoring::TraceId* trace_id = nullptr;  ///< The shards are to be told of it.
 };
 
 /// What one step computes. Everything borrowed stays valid and unchanged until the step is done.
@@ -49,6 +53,7 @@ struct StepBatch {
   /// Not empty, of distinct sequences; within the engine's max_step_tokens and max_num_seqs.
   std::vector<StepSlice> slices;
   int micro_batches = 1;  ///< ≥ 1; slices are divided among at most this many.
+  std::shared_ptr<StepTimeline> timeline = {};  ///< Sees the step; may be null.
 };
 
 /// What became of a slice. When `status` is not OK, the rest is unspecified, and so is what the

@@ -24,6 +24,17 @@ std::int64_t NowNs(const StepEnvironment& env) {
   return absl::ToInt64Nanoseconds(env.clock.Monotonic());
 }
 
+/// [rows], or empty when no slice is to be told of.
+std::vector<const monitoring::TraceId*> TraceIdsOf(const StepBatch& batch, const MicroBatch& rows) {
+  std::vector<const monitoring::TraceId*> ids;
+  for (std::int32_t row = 0; row < rows.rows; ++row) {
+    const monitoring::TraceId* id = batch.slices[rows.row_slice[row]].trace_id;
+    if (id != nullptr) ids.resize(rows.rows);
+    if (!ids.empty()) ids[row] = id;
+  }
+  return ids;
+}
+
 }  // namespace
 
 StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
@@ -41,7 +52,11 @@ StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
     result_.slices[s].routing.resize(batch_.slices[s].tokens.size() * routing_width);
   }
   for (MicroBatch& rows : LayOut(batch_, env_.context.kv.block_tokens())) {
-    micro_batches_.emplace_back().rows = std::move(rows);
+    Progress& progress = micro_batches_.emplace_back();
+    progress.rows = std::move(rows);
+    progress.trace_ids = TraceIdsOf(batch_, progress.rows);
+    progress.span.micro_batch = static_cast<std::uint32_t>(micro_batches_.size() - 1);
+    if (batch_.timeline) progress.span.begun = batch_.timeline->Now();
   }
   unfinished_ = micro_batches_.size();
 }
@@ -142,13 +157,17 @@ void StepMachine::OnGateDone(Progress& progress) {
     OnExpertsDone(progress, {});
     return;
   }
-  env_.call_experts(
-      MakeExpertCall(context, base::LayerId(progress.layer), progress.rows, progress.slot_offsets),
-      [this, &progress](ExpertOutcome outcome) {
-        EndDispatch();
-        AddWork(progress, outcome.token_work);
-        OnExpertsDone(progress, outcome);
-      });
+  MarkDispatched(progress);
+  ExpertCall call =
+      MakeExpertCall(context, base::LayerId(progress.layer), progress.rows, progress.slot_offsets);
+  call.trace_ids = progress.trace_ids;
+  call.timeline = batch_.timeline;
+  env_.call_experts(call, [this, &progress](ExpertOutcome outcome) {
+    MarkDone(progress);
+    EndDispatch();
+    AddWork(progress, outcome.token_work);
+    OnExpertsDone(progress, outcome);
+  });
   BeginDispatch();
   if (absl::Status launched = LaunchShared(progress); !launched.ok()) Abort(std::move(launched));
 }
@@ -284,6 +303,19 @@ StepTimes StepMachine::Times() const {
   const double all = 1e-9 * static_cast<double>(NowNs(env_) - started_ns_);
   times[StepPhase::kOther] += std::max(0.0, all - times.total());
   return times;
+}
+
+void StepMachine::MarkDispatched(Progress& progress) {
+  if (!batch_.timeline) return;
+  progress.span.layer = static_cast<std::uint32_t>(progress.layer);
+  progress.span.dispatched = batch_.timeline->Now();
+}
+
+void StepMachine::MarkDone(Progress& progress) {
+  if (!batch_.timeline) return;
+  progress.span.done = batch_.timeline->Now();
+  batch_.timeline->AddLayer(progress.span);
+  progress.span.begun = progress.span.done;
 }
 
 void StepMachine::FinishMicroBatch(Progress& progress) {

@@ -65,6 +65,8 @@ class StepMachine {
     std::int32_t moe_index = 0;  ///< MoE layers before `layer`.
     std::vector<std::int32_t> slot_offsets;
     std::vector<bool> degraded;  ///< [rows], lacked experts in some layer; empty while none did.
+    std::vector<const monitoring::TraceId*> trace_ids;  ///< [rows]; empty when there are none.
+    LayerSpan span;                                     ///< Kept where there is a timeline.
   };
 
   /// Enters `next`, which must follow the present state.
@@ -97,6 +99,9 @@ class StepMachine {
   /// Adds what the shards computed to the slices.
   void AddWork(const Progress& progress, const std::vector<TokenWork>& work);
   StepTimes Times() const;
+  /// Tells the timeline of the experts of a layer.
+  void MarkDispatched(Progress& progress);
+  void MarkDone(Progress& progress);
   const DenseLayer& LayerOf(const Progress& progress) const {
     return env_.context.weights.layers[progress.layer];
   }

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "router/trace/request_trace.h"
 
 namespace moesaic::router {
 
@@ -52,6 +53,7 @@ struct GenerationRequest {
   std::vector<std::int32_t> replay_routed_experts;
   absl::Duration deadline = absl::InfiniteDuration();  ///< Monotonic (base::Clock).
   std::shared_ptr<WorkMeter> meter = {};  ///< Adds up what it takes to compute; null: nobody asks.
+  std::shared_ptr<RequestTrace> trace = {};  ///< Sees its steps; may be null.
 };
 
 struct TokenLogprob {

@@ -257,9 +257,13 @@ void Scheduler::RunStep(std::vector<StepEntry> entries) {
     const StepSlice& slice = batch.slices.back();
     entry.prefill_rows = std::clamp(slice.prompt_length - slice.first_position, 0, entry.tokens);
     entry.samples = slice.sample.has_value();
+    if (entry.sequence->trace() != nullptr && timeline_ == nullptr) {
+      timeline_ = std::make_shared<StepTimeline>(clock_);
+    }
     counters_.step_tokens += entry.tokens;
   }
   ++counters_.steps;
+  batch.timeline = timeline_;
   runner_.Run(std::move(batch), [this](StepResult result) { FinishStep(std::move(result)); });
 }
 
@@ -267,6 +271,7 @@ void Scheduler::FinishStep(StepResult result) {
   const absl::Duration now = clock_.Monotonic();
   const std::vector<StepEntry> step = std::exchange(step_, {});
   ShareOut(step, result);
+  TraceStep(step, result.times, now);
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
     sequence.in_step = false;
@@ -332,6 +337,26 @@ void Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepResult&
   metrics.busy_decode.Increment(busy_per_row * sample.decode_rows);
   for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
     metrics.phases[phase].Increment(sample.times.seconds[phase]);
+  }
+}
+
+void Scheduler::TraceStep(const std::vector<StepEntry>& step, const StepTimes& times,
+                          absl::Duration now) {
+  const std::shared_ptr<StepTimeline> timeline = std::exchange(timeline_, nullptr);
+  if (timeline == nullptr) return;
+  std::int32_t rows = 0;
+  for (const StepEntry& entry : step) rows += entry.tokens;
+  std::vector<std::pair<std::string_view, double>> phases;
+  for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
+    phases.emplace_back(kStepPhaseNames[phase], times.seconds[phase]);
+  }
+  timeline->Finish(now, rows, std::move(phases));
+  for (const StepEntry& entry : step) {
+    if (entry.sequence->trace() == nullptr) continue;
+    entry.sequence->trace()->AddStep(timeline, {.started = timeline->started(),
+                                                .ended = now,
+                                                .rows = entry.tokens,
+                                                .prefill_rows = entry.prefill_rows});
   }
 }
 

@@ -110,6 +110,8 @@ class Scheduler final : public Generator {
   /// Gives the sequences of a step the machine time it took.
   void ShareOut(const std::vector<StepEntry>& step, StepResult& result);
   void RecordStep(const std::vector<StepEntry>& step, const StepResult& result);
+  /// Tells the traces of the step's requests of it.
+  void TraceStep(const std::vector<StepEntry>& step, const StepTimes& times, absl::Duration now);
   /// Releases its blocks and takes it out of the running set.
   SequencePtr Retire(Sequence& sequence);
   /// Takes a sequence out of the queue for good.
@@ -126,9 +128,10 @@ class Scheduler final : public Generator {
 
   // Loop thread only.
   KvAllocator kv_;
-  std::vector<SequencePtr> running_;  // oldest (lowest handle) first
-  std::deque<SequencePtr> waiting_;   // oldest first; preempted ones are among them
-  std::vector<StepEntry> step_;       // the step in flight; empty when there is none
+  std::vector<SequencePtr> running_;        // oldest (lowest handle) first
+  std::deque<SequencePtr> waiting_;         // oldest first; preempted ones are among them
+  std::vector<StepEntry> step_;             // the step in flight; empty when there is none
+  std::shared_ptr<StepTimeline> timeline_;  // of the step in flight, where a request is traced
   absl::Duration step_started_;
   absl::Duration last_admission_ = -absl::InfiniteDuration();
   Stats counters_;

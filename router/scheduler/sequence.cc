@@ -95,6 +95,9 @@ StepSlice Sequence::MakeSlice(std::int32_t tokens) const {
     slice.replay_routing = replay.subspan(replay_begin, std::size_t(tokens) * rules_.routing_width);
   }
   slice.record_routing = request_.return_routed_experts;
+  if (trace() != nullptr && trace()->request().context.sampled) {
+    slice.trace_id = &trace()->request().context.trace_id;
+  }
   return slice;
 }
 

@@ -31,6 +31,7 @@ class Sequence {
   absl::Duration submitted() const { return submitted_; }
   const std::shared_ptr<WorkMeter>& meter() const { return request_.meter; }
   std::uint64_t prompt_bytes() const { return sizeof(std::int32_t) * prompt_length(); }
+  RequestTrace* trace() const { return request_.trace.get(); }
   SequenceSnapshot Snapshot() const;
   /// KV blocks held, in the order of positions. The scheduler fills and empties it.
   std::vector<std::int32_t>& block_table() { return block_table_; }
