@@ -238,6 +238,9 @@ absl::Status Router::Impl::Serve() {
   const std::string* chat_template = tokenizer_->config().FindChatTemplate();
   api.parse_reasoning = ParsesReasoning(
       options_.reasoning, chat_template != nullptr ? *chat_template : "", *tokenizer_);
+  api.trace_ratio = options_.trace_ratio;
+  api.traces.max_bytes = options_.trace_memory_bytes;
+  api.log_prompts = options_.log_prompts;
   api.degraded = options_.degraded_after != absl::InfiniteDuration();
   api.enable_return_routed_experts = options_.enable_return_routed_experts;
   api.enable_replay_routed_experts = options_.enable_replay_routed_experts;

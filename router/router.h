@@ -11,6 +11,7 @@
 #include "monitoring/ledger/ledger.h"
 #include "monitoring/node_share.h"
 #include "router/api/reasoning_mode.h"
+#include "router/trace/trace_store.h"
 
 namespace moesaic::router {
 
@@ -53,6 +54,10 @@ struct RouterOptions {
   /// answers say so. Infinite = off, rows wait until the request's time is over.
   absl::Duration degraded_after = absl::InfiniteDuration();
   ReasoningMode reasoning = ReasoningMode::kAuto;
+  /// Share of requests without a traceparent whose traces are sampled: shards are told of them.
+  double trace_ratio = 0;
+  std::uint64_t trace_memory_bytes = TraceStore::Options().max_bytes;  ///< 0 = no timelines.
+  bool log_prompts = false;  ///< The beginning of each prompt stands in its log line.
   bool enable_return_routed_experts = false;
   bool enable_replay_routed_experts = false;
 };

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "http/error_map.h"
+#include "router/api/request_log.h"
 
 namespace moesaic::router {
 namespace {
@@ -30,6 +31,7 @@ ApiContext::ApiContext(ApiOptions options, ApiParts parts)
     : options_(std::move(options)),
       parts_(parts),
       metrics_(parts_.metrics),
+      traces_(options_.traces, parts_.metrics, parts_.clock),
       unknown_fields_(parts_.metrics.Get(monitoring::metrics::kUnknownRequestFieldsTotal)),
       front_end_(options_.front_end_threads, options_.max_front_end_queue) {}
 
@@ -74,7 +76,9 @@ absl::StatusOr<EncodedChat> ApiContext::EncodeChat(const ChatPrompt& prompt,
 
 void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve) {
   ApiExchange named{exchange, ChooseRequestId(exchange->request().HeaderValue("x-request-id")),
-                    parts_.clock.Monotonic(), &parts_.clock};
+                    parts_.clock.Monotonic(), &parts_.clock,
+                    monitoring::ContinueTrace(exchange->request().HeaderValue(kTraceparentHeader),
+                                              options_.trace_ratio)};
   if (const absl::Status status = CheckServing(); !status.ok()) {
     metrics_.Refused(status);
     return named.RespondError(status);
@@ -113,10 +117,21 @@ PlanContext ApiContext::MakePlanContext(std::string request_id, std::string_view
 
 std::shared_ptr<GenerationCall> ApiContext::MakeCall(std::shared_ptr<Strand> strand, CallPlan plan,
                                                      std::unique_ptr<CallObserver> observer) {
+  const absl::Duration age = parts_.clock.Monotonic() - plan.arrived;
+  plan.trace = traces_.Begin({.request_id = plan.request_id,
+                              .context = plan.trace_context,
+                              .tenant = plan.tenant,
+                              .endpoint = plan.endpoint,
+                              .started = parts_.clock.Now() - age,
+                              .arrived = plan.arrived});
+  for (GenerationRequest& generation : plan.generations) generation.trace = plan.trace;
+  if (options_.log_prompts && !plan.generations.empty()) {
+    plan.logged_prompt = PromptToLog(parts_.tokenizer, plan.generations.front());
+  }
   return std::make_shared<GenerationCall>(
       GenerationCall::Environment{parts_.generator, parts_.tokenizer, parts_.clock, metrics_,
                                   parts_.usage, options_.model_id, options_.router_name,
-                                  parts_.currency},
+                                  parts_.currency, &traces_},
       std::move(strand), std::move(plan), std::move(observer));
 }
 

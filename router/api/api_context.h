@@ -39,6 +39,7 @@ class ApiContext {
   const ApiParts& parts() const { return parts_; }
   FrontEnd& front_end() { return front_end_; }
   CallMetrics& metrics() { return metrics_; }
+  const TraceStore& traces() const { return traces_; }
 
   /// From now on new generations are refused.
   void StartDrain() { draining_ = true; }
@@ -62,6 +63,7 @@ class ApiContext {
   /// metrics name it.
   PlanContext MakePlanContext(std::string request_id, std::string_view endpoint, std::string tenant,
                               absl::Duration arrived, absl::Duration timeout) const;
+  /// From here on the call is traced.
   std::shared_ptr<GenerationCall> MakeCall(std::shared_ptr<Strand> strand, CallPlan plan,
                                            std::unique_ptr<CallObserver> observer);
 
@@ -69,6 +71,7 @@ class ApiContext {
   const ApiOptions options_;
   const ApiParts parts_;
   CallMetrics metrics_;
+  TraceStore traces_;
   monitoring::Counter unknown_fields_;
   std::atomic<bool> draining_{false};
   FrontEnd front_end_;  // last: its threads use the rest

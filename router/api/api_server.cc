@@ -11,6 +11,7 @@
 #include "grpcpp/impl/service_type.h"
 #include "http/route_table.h"
 #include "router/api/api_context.h"
+#include "router/api/debug_endpoints.h"
 #include "router/api/generation_endpoints.h"
 #include "router/api/inference_service.h"
 #include "router/api/status_endpoints.h"
@@ -71,6 +72,7 @@ class ApiServerImpl final : public ApiServer {
     Add(routes, "/tokenize", ServeTokenize);
     Add(routes, "/detokenize", ServeDetokenize);
     AddStatusEndpoints(api_, routes);
+    AddDebugEndpoints(api_, routes);
 
     http::ServerOptions options = api_.options().http;
     options.on_finished = [this, next = options.on_finished](const http::Request& request,

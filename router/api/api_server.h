@@ -14,6 +14,7 @@
 #include "monitoring/usage_sink.h"
 #include "placement/view/router_load.h"
 #include "router/scheduler/generation.h"
+#include "router/trace/trace_store.h"
 
 namespace grpc {
 class Service;
@@ -51,6 +52,10 @@ struct ApiOptions {
   absl::Duration default_timeout = absl::Seconds(600);
   absl::Duration max_timeout = absl::Hours(1);  ///< Bounds X-Request-Timeout-Ms.
   int max_choices = 64;                         ///< Prompts times n of one request.
+  /// Share of requests without a traceparent whose traces are sampled, 0 to 1.
+  double trace_ratio = 0;
+  TraceStore::Options traces;
+  bool log_prompts = false;  ///< The beginning of each prompt stands in its log line.
 };
 
 /// What the front uses and does not own; all of it must outlive the server.

@@ -101,6 +101,8 @@ absl::StatusOr<CallPlan> MakeCallPlan(const GenerationFields& fields,
   plan.stop = fields.stop;
   plan.arrived = context.arrived;
   plan.usage_id = context.usage_id;
+  plan.request_id = context.request_id;
+  plan.trace_context = context.trace_context;
   plan.tenant = context.tenant;
   plan.endpoint = context.endpoint;
   GenerationRequest generation = MakePrototype(fields, context);

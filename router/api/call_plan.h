@@ -21,6 +21,7 @@ struct PlanContext {
   bool enable_replay_routed_experts = false;
   int max_choices = 1;
   std::string request_id;
+  monitoring::TraceContext trace_context = {};
   std::string usage_id = {};  ///< As in CallPlan, like the two below.
   std::string tenant = "default";
   std::string endpoint = {};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "router/api/request_log.h"
 
 namespace moesaic::router {
 namespace {
@@ -187,6 +188,7 @@ monitoring::UsageRecord GenerationCall::MakeUsageRecord(const CallUsage& usage,
                                                         monitoring::RequestOutcome outcome) const {
   monitoring::UsageRecord record;
   record.id = plan_.usage_id;
+  record.trace_id = monitoring::TraceIdText(plan_.trace_context.trace_id);
   record.tenant = plan_.tenant;
   record.model = std::string(environment_.model);
   record.router = std::string(environment_.router);
@@ -219,6 +221,13 @@ void GenerationCall::ReportUsage(const absl::Status& status, const CallUsage& us
       MakeUsageRecord(usage, refused_ ? monitoring::RequestOutcome::kRefused
                                       : OutcomeOf(status, observer_ != nullptr));
   environment_.metrics.Ended(record);
+  LogRequest({.request_id = plan_.request_id,
+              .usage = record,
+              .status = status,
+              .prompt = plan_.logged_prompt});
+  if (environment_.traces != nullptr) {
+    environment_.traces->End(plan_.trace, record, absl::StatusCodeToString(status.code()));
+  }
   if (environment_.usage != nullptr && computed) environment_.usage->Append(std::move(record));
 }
 

@@ -18,6 +18,7 @@
 #include "router/api/text_assembler.h"
 #include "router/scheduler/generation.h"
 #include "router/scheduler/work_meter.h"
+#include "router/trace/trace_store.h"
 
 namespace moesaic::router {
 
@@ -32,6 +33,10 @@ struct CallPlan {
   std::string usage_id;    ///< Of its usage record; unique for ever.
   std::string tenant = "default";
   std::string endpoint;  ///< As metrics name it.
+  std::string request_id;
+  monitoring::TraceContext trace_context;
+  std::shared_ptr<RequestTrace> trace = {};  ///< Null: it is not traced.
+  std::string logged_prompt;                 ///< For the log line; empty unless asked for.
 };
 
 /// What became of one choice since its last delta.
@@ -87,6 +92,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
     std::string_view model = {};
     std::string_view router = {};
     std::function<std::string()> currency = {};  ///< Of costs; empty: nothing has a price.
+    TraceStore* traces = nullptr;                ///< Where the call's trace ends, where it has one.
   };
 
   GenerationCall(const Environment& environment, std::shared_ptr<Strand> strand, CallPlan plan,
@@ -126,7 +132,7 @@ class GenerationCall : public std::enable_shared_from_this<GenerationCall> {
   /// What the ledger is to know. `outcome`: how it ended.
   monitoring::UsageRecord MakeUsageRecord(const CallUsage& usage,
                                           monitoring::RequestOutcome outcome) const;
-  /// Counts it, and gives it to the ledger when something was submitted.
+  /// Counts it, logs it, ends its trace, and gives it to the ledger when something was submitted.
   void ReportUsage(const absl::Status& status, const CallUsage& usage);
   void End(const absl::Status& status);
   void CancelGenerations();

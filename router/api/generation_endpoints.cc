@@ -27,8 +27,10 @@ absl::StatusOr<PlanContext> PlanContextFor(ApiContext& api, const ApiExchange& e
       const absl::Duration timeout,
       ParseTimeout(exchange.exchange->request().HeaderValue("x-request-timeout-ms"),
                    api.options().default_timeout, api.options().max_timeout));
-  return api.MakePlanContext(exchange.request_id, endpoint, std::move(tenant), exchange.arrived,
-                             timeout);
+  PlanContext context = api.MakePlanContext(exchange.request_id, endpoint, std::move(tenant),
+                                            exchange.arrived, timeout);
+  context.trace_context = exchange.trace;
+  return context;
 }
 
 AnswerContext MakeAnswerContext(const ApiContext& api, const GenerationFields& fields,

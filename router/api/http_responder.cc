@@ -11,6 +11,7 @@ namespace moesaic::router {
 std::vector<http::Header> ApiExchange::Headers() const {
   const std::int64_t elapsed_ms = absl::ToInt64Milliseconds(clock->Monotonic() - arrived);
   std::vector<http::Header> headers = {{"x-request-id", request_id},
+                                       {kTraceparentHeader, monitoring::FormatTraceparent(trace)},
                                        {"openai-processing-ms", absl::StrCat(elapsed_ms)}};
   if (degraded) headers.push_back({kDegradedHeader, kDegradedMode});
   return headers;

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "http/exchange.h"
+#include "monitoring/trace_context.h"
 #include "router/api/answer_format.h"
 #include "router/api/generation_call.h"
 
@@ -17,15 +18,19 @@ namespace moesaic::router {
 inline constexpr char kDegradedHeader[] = "x-moesaic-degraded";
 inline constexpr char kDegradedMode[] = "renormalize";
 
+/// W3C Trace Context, in and out: HTTP header and gRPC metadata.
+inline constexpr char kTraceparentHeader[] = "traceparent";
+
 /// An HTTP exchange with what every answer to it says about the request. Plain value.
 struct ApiExchange {
   std::shared_ptr<http::Exchange> exchange;
   std::string request_id;
   absl::Duration arrived;  ///< Monotonic.
   const base::Clock* clock = nullptr;
+  monitoring::TraceContext trace = {};
   bool degraded = false;  ///< What answers it may be computed without some experts.
 
-  /// x-request-id, openai-processing-ms, and kDegradedHeader where it applies.
+  /// x-request-id, traceparent, openai-processing-ms, and kDegradedHeader where it applies.
   std::vector<http::Header> Headers() const;
   void Respond(const Json& body) const;
   void RespondError(const absl::Status& status) const;

@@ -155,24 +155,18 @@ class InferenceService final : public v1::Inference::CallbackService {
               .Increment();
         });
     if (api_.options().degraded) context->AddInitialMetadata(kDegradedHeader, kDegradedMode);
-    const absl::Duration arrived = api_.parts().clock.Monotonic();
-    const absl::Duration timeout = TimeoutOf(*context);
-    std::string tenant_header;
-    const auto metadata = context->client_metadata().find("x-moesaic-tenant");
-    if (metadata != context->client_metadata().end()) {
-      tenant_header.assign(metadata->second.data(), metadata->second.size());
-    }
+    const Caller caller = CallerOf(*context);
+    context->AddInitialMetadata(kTraceparentHeader, monitoring::FormatTraceparent(caller.trace));
     const std::shared_ptr<Strand> strand = api_.front_end().NewStrand();
     absl::Status status = api_.CheckServing();
     if (status.ok()) {
-      status = api_.front_end().Start(*strand, [this, stream, strand, arrived, timeout,
-                                                tenant_header, request = *request]() mutable {
-        const absl::Status started =
-            Start(stream, std::move(strand), request, tenant_header, arrived, timeout);
-        if (started.ok()) return;
-        api_.metrics().Refused(started);
-        stream->End(started);
-      });
+      status = api_.front_end().Start(
+          *strand, [this, stream, strand, caller, request = *request]() mutable {
+            const absl::Status started = Start(stream, std::move(strand), request, caller);
+            if (started.ok()) return;
+            api_.metrics().Refused(started);
+            stream->End(started);
+          });
       if (!status.ok()) api_.metrics().Overloaded();
     } else {
       api_.metrics().Refused(status);
@@ -183,6 +177,24 @@ class InferenceService final : public v1::Inference::CallbackService {
   }
 
  private:
+  /// What a call says of itself beside its message.
+  struct Caller {
+    std::string tenant_header;
+    absl::Duration arrived;
+    absl::Duration timeout;
+    monitoring::TraceContext trace;
+  };
+
+  Caller CallerOf(const grpc::CallbackServerContext& context) const {
+    const auto metadata = [&context](const char* name) -> std::string {
+      const auto found = context.client_metadata().find(name);
+      if (found == context.client_metadata().end()) return "";
+      return {found->second.data(), found->second.size()};
+    };
+    return {metadata("x-moesaic-tenant"), api_.parts().clock.Monotonic(), TimeoutOf(context),
+            monitoring::ContinueTrace(metadata(kTraceparentHeader), api_.options().trace_ratio)};
+  }
+
   absl::Duration TimeoutOf(const grpc::CallbackServerContext& context) const {
     const auto deadline = context.deadline();
     if (deadline == std::chrono::system_clock::time_point::max()) {
@@ -193,14 +205,14 @@ class InferenceService final : public v1::Inference::CallbackService {
   }
 
   absl::Status Start(const std::shared_ptr<GenerateStream>& stream, std::shared_ptr<Strand> strand,
-                     const v1::GenerateRequest& request, const std::string& tenant_header,
-                     absl::Duration arrived, absl::Duration timeout) {
-    MOESAIC_ASSIGN_OR_RETURN(std::string tenant, TenantOf(tenant_header, /*user=*/""));
+                     const v1::GenerateRequest& request, const Caller& caller) {
+    MOESAIC_ASSIGN_OR_RETURN(std::string tenant, TenantOf(caller.tenant_header, /*user=*/""));
     MOESAIC_ASSIGN_OR_RETURN(const GenerationFields fields, ReadFields(request));
     MOESAIC_RETURN_IF_ERROR(api_.CheckModel(fields.model));
     MOESAIC_ASSIGN_OR_RETURN(const TokenIds prompt, ReadPrompt(api_, request));
     PlanContext context = api_.MakePlanContext(ChooseRequestId(request.request_id()), kEndpoint,
-                                               std::move(tenant), arrived, timeout);
+                                               std::move(tenant), caller.arrived, caller.timeout);
+    context.trace_context = caller.trace;
     context.resume_token_ids.assign(request.resume_token_ids().begin(),
                                     request.resume_token_ids().end());
     if (request.prompt_logprobs()) {

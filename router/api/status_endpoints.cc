@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "http/debug_route.h"
 #include "http/error_map.h"
 #include "http/metrics_route.h"
 #include "router/api/json.h"
@@ -65,7 +64,6 @@ void AddStatusEndpoints(ApiContext& api, http::RouteTable& routes) {
                            {"numerics_id", api.options().numerics_id}});
   });
   http::AddMetricsRoute(routes, api.parts().metrics);
-  http::AddLogLevelRoute({.remote = api.options().http.allow_insecure}, routes);
 }
 
 }  // namespace moesaic::router

@@ -47,6 +47,14 @@ void RouterFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(0, 86'400'000));
   table.Add("price-list", options.price_list,
             "File of what nodes cost (docs/cost.md); without it every price is unknown");
+  table
+      .Add("trace-ratio", options.trace_ratio,
+           "Share of requests without a traceparent that shards log as well, 0 to 1")
+      ->check(CLI::Range(0.0, 1.0));
+  table.AddBytes("trace-memory-bytes", options.trace_memory_bytes,
+                 "Memory of the timelines that /debug/trace shows; 0 = none are kept");
+  table.AddSwitch("log-prompts", options.log_prompts,
+                  "Log the beginning of every prompt; without it no log has prompt text");
   table.AddSwitch("enable-return-routed-experts", options.enable_return_routed_experts,
                   "Let clients ask which experts each token was routed to");
   table.AddSwitch("enable-replay-routed-experts", options.enable_replay_routed_experts,
