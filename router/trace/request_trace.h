@@ -17,18 +17,18 @@ namespace moesaic::router {
 
 /// Who a traced request is. Plain value.
 struct TracedRequest {
-  std::string request_id;
-  monitoring::TraceContext context;
-  std::string tenant;
-  std::string endpoint;
-  absl::Time started;
-  absl::Duration arrived;  ///< Monotonic, the same moment.
+  std::string request_id = {};
+  monitoring::TraceContext context = {};
+  std::string tenant = {};
+  std::string endpoint = {};
+  absl::Time started = {};
+  absl::Duration arrived = {};  ///< Monotonic, the same moment.
 };
 
 /// A step, or several in a row, as one request saw it. Times are monotonic. Plain value.
 struct StepSummary {
-  absl::Duration started;
-  absl::Duration ended;
+  absl::Duration started = {};
+  absl::Duration ended = {};
   std::int32_t steps = 1;
   std::int32_t rows = 0;  ///< Of this request.
   std::int32_t prefill_rows = 0;

@@ -17,19 +17,19 @@ namespace moesaic::router {
 struct LayerSpan {
   std::uint32_t layer = 0;
   std::uint32_t micro_batch = 0;
-  absl::Duration begun;       ///< The layer before was done: combine, attention and gate.
-  absl::Duration dispatched;  ///< The gate had chosen: rows go to the shards.
-  absl::Duration done;        ///< All had come back.
+  absl::Duration begun = {};       ///< The layer before was done: combine, attention and gate.
+  absl::Duration dispatched = {};  ///< The gate had chosen: rows go to the shards.
+  absl::Duration done = {};        ///< All had come back.
 };
 
 /// One message to a shard and what became of it. Times are monotonic. Plain value.
 struct DispatchSpan {
-  std::string shard;
+  std::string shard = {};
   /// "ok", what else the shard answered (rpc::DispatchCodeName), or how the router gave it up.
   /// Points at a literal.
-  std::string_view outcome;
-  absl::Duration sent;
-  absl::Duration ended;
+  std::string_view outcome = {};
+  absl::Duration sent = {};
+  absl::Duration ended = {};
   std::uint32_t layer = 0;
   std::uint32_t rows = 0;
   std::uint32_t results = 0;  ///< Asked for: a row has one of each unit it goes through.
@@ -37,8 +37,8 @@ struct DispatchSpan {
   bool hedge = false;  ///< Sent beside one that was late.
   bool retry = false;  ///< Some of it had been sent before, in vain.
   // As the shard says, 0 without an answer.
-  absl::Duration queue_wait;
-  absl::Duration compute;
+  absl::Duration queue_wait = {};
+  absl::Duration compute = {};
   std::uint32_t batch_rows = 0;
 };
 

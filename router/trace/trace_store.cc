@@ -42,11 +42,10 @@ double TraceStore::Threshold(double Ended::*value) const {
   for (const Ended& entry : ended_) {
     if (entry.ended >= since) values.push_back(entry.*value);
   }
-  if (options_.slowest == 0 || values.empty()) return std::numeric_limits<double>::infinity();
-  const std::size_t rank = std::min(options_.slowest, values.size()) - 1;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end(),
-                   std::greater<>());
-  return values[rank];
+  if (values.size() <= options_.slowest) return -std::numeric_limits<double>::infinity();
+  const auto next = values.begin() + static_cast<std::ptrdiff_t>(options_.slowest);
+  std::nth_element(values.begin(), next, values.end(), std::greater<>());
+  return *next;
 }
 
 void TraceStore::Trim() {
@@ -57,7 +56,7 @@ void TraceStore::Trim() {
     const absl::Duration since = clock_.Monotonic() - options_.slow_window;
     const auto spared = [&](const Ended& entry) {
       return entry.ended >= since &&
-             (entry.duration_seconds >= duration || entry.first_token_seconds >= first_token);
+             (entry.duration_seconds > duration || entry.first_token_seconds > first_token);
     };
     for (auto at = ended_.begin();
          at != ended_.end() && (ended_.size() > most || bytes_ > options_.max_bytes);) {

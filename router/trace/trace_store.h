@@ -53,7 +53,7 @@ class TraceStore {
   };
 
   void Trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  /// The least value of the slowest in the window; infinite when they are not to be spared.
+  /// Entries of the window above it are the slowest.
   double Threshold(double Ended::*value) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;

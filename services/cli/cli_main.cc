@@ -28,6 +28,8 @@ int Main(int argc, char** argv) {
   AddScaleCommand(app, run);
   AddDrainCommand(app, run);
   AddRebalanceCommand(app, run);
+  AddRequestsCommand(app, run);
+  AddTraceCommand(app, run);
   AddLogLevelCommand(app, run);
   AddUsageCommand(app, run);
   AddInspectCommand(app, run);
