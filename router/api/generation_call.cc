@@ -224,6 +224,7 @@ void GenerationCall::ReportUsage(const absl::Status& status, const CallUsage& us
   LogRequest({.request_id = plan_.request_id,
               .usage = record,
               .status = status,
+              .steps = work_->Total().steps,
               .prompt = plan_.logged_prompt});
   if (environment_.traces != nullptr) {
     environment_.traces->End(plan_.trace, record, absl::StatusCodeToString(status.code()));

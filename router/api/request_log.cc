@@ -1,6 +1,7 @@
 #include "router/api/request_log.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/log.h"
@@ -50,6 +51,13 @@ void LogRequest(const RequestLogLine& line) {
       {"decode_seconds", usage.decode_seconds}};
   if (usage.first_token_seconds) {
     fields.push_back({"first_token_seconds", *usage.first_token_seconds});
+  }
+  static constexpr std::array<std::string_view, kStepPhases> kPhaseFields = {
+      "step_attention_seconds", "step_gate_seconds",    "step_dispatch_seconds",
+      "step_shared_seconds",    "step_combine_seconds", "step_sample_seconds",
+      "step_other_seconds"};
+  for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
+    fields.push_back({kPhaseFields[phase], line.steps.seconds[phase]});
   }
   AddWork(usage, fields);
   if (!line.status.ok()) fields.push_back({"error", base::ToStd(line.status.message())});

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "model/tokenizer.h"
 #include "monitoring/usage_record.h"
+#include "router/engine/step_times.h"
 #include "router/scheduler/generation.h"
 
 namespace moesaic::router {
@@ -15,6 +16,7 @@ struct RequestLogLine {
   std::string_view request_id;
   const monitoring::UsageRecord& usage;
   const absl::Status& status;
+  StepTimes steps;          ///< Where the time of its steps went; shared by all in a step.
   std::string_view prompt;  ///< Empty: not logged.
 };
 

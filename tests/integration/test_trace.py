@@ -85,6 +85,9 @@ def test_one_line_a_request_with_its_ids_and_phases(cluster):
     assert line["endpoint"] == "/completions" and line["tenant"] == "default"
     phases = line["queue_seconds"] + line["prefill_seconds"] + line["decode_seconds"]
     assert 0 < phases <= line["seconds"] and line["first_token_seconds"] <= line["seconds"]
+    steps = sum(value for name, value in line.items() if name.startswith("step_"))
+    assert 0 < line["step_dispatch_seconds"] < steps <= line["seconds"]
+    assert line["router_seconds"] > 0 and line["shard_seconds"] > 0
     assert "prompt" not in line
 
 
@@ -105,6 +108,7 @@ def test_the_timeline_adds_up(cluster):
                  for name in ("parse", "queue", "prefill", "decode", "deliver"))
     assert abs(phases - request["dur"]) <= 100 + 0.02 * request["dur"]
     steps = spans(trace, "step")
+    assert all("attention_ms" in step["args"] for step in steps[:2])
     assert len(steps) == 20 and sum(step["args"]["rows"] for step in steps) == 38 + 19
     processes = {event["args"]["name"] for event in trace["traceEvents"]
                  if event["name"] == "process_name"}
