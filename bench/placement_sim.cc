@@ -133,7 +133,7 @@ struct Row {
 };
 
 std::string Gigabytes(double bytes) {
-  return bytes == 0 ? "0" : absl::StrFormat(bytes < 1e10 ? "%.1f" : "%.0f", bytes / 1e9);
+  return bytes == 0 ? "0" : absl::StrFormat("%.*f", bytes < 1e10 ? 1 : 0, bytes / 1e9);
 }
 
 void PrintTable(const std::vector<Row>& rows, const std::string& phase) {
@@ -214,8 +214,8 @@ int Main(int argc, char** argv) {
       for (const auto& [name, windows] : *loads) {
         for (const std::uint32_t shards : {16u, 64u, 256u, 1024u}) {
           const PlacementProblem problem = MakeProblem(shape, shards, mixed);
-          const auto run = [&](PlacementPolicy policy) {
-            return Run(policy, problem, windows, rows_per_call);
+          const auto run = [&, &windows = windows, calls = rows_per_call](PlacementPolicy policy) {
+            return Run(policy, problem, windows, calls);
           };
           rows.push_back({.phase = phase,
                           .machines = mixed ? "4:2:1" : "equal",

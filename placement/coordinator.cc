@@ -400,9 +400,10 @@ void Coordinator::LeaveOutLeaving(PlacementMap::Parts& parts) const {
     if (member.held.size() < fits || lacking == 0) continue;
     for (const std::uint32_t unit : UnitDifference(member.held, assigned)) {
       std::vector<base::ShardId>& holders = parts.holders[unit];
-      const auto others = std::count_if(holders.begin(), holders.end(), [&](base::ShardId other) {
-        return other != id && membership_.Find(other)->state == Member::State::kLive;
-      });
+      const auto others =
+          std::count_if(holders.begin(), holders.end(), [&, id = id](base::ShardId other) {
+            return other != id && membership_.Find(other)->state == Member::State::kLive;
+          });
       if (others == 0 || lacking == 0) continue;
       lacking -= std::erase(holders, id);
     }
