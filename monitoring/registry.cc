@@ -17,10 +17,11 @@
 namespace moesaic::monitoring {
 namespace {
 
-prometheus::Labels MakeLabels(const MetricDef& def, Registry::LabelValues values) {
+template <typename Values>
+prometheus::Labels MakeLabels(const MetricDef& def, const Values& values) {
   prometheus::Labels labels;
   int i = 0;
-  for (std::string_view value : values) {
+  for (const auto& value : values) {
     MOESAIC_CHECK(i < MetricDef::kMaxLabels && def.labels[i] != nullptr);
     labels.emplace(def.labels[i++], std::string(value));
   }
@@ -40,6 +41,9 @@ struct Registry::Impl {
   prometheus::Registry registry;
   base::Mutex mutex;
   std::vector<std::function<void()>> refreshers ABSL_GUARDED_BY(mutex);
+  /// Series of the gauges that SetSeries knows, by metric and labels.
+  std::map<std::string, std::map<std::vector<std::string>, prometheus::Gauge*>> varying
+      ABSL_GUARDED_BY(mutex);
 };
 
 Registry::Registry() : impl_(std::make_unique<Impl>()) {}
@@ -58,6 +62,24 @@ Histogram Registry::Get(const HistogramDef& def, LabelValues values) {
       impl_->Family(prometheus::BuildHistogram(), def)
           .Add(MakeLabels(def, values), prometheus::Histogram::BucketBoundaries(
                                             def.buckets, def.buckets + def.bucket_count)));
+}
+
+void Registry::SetSeries(const GaugeDef& def, const std::vector<Sample>& samples) {
+  base::MutexLock lock(impl_->mutex);
+  auto& family = impl_->Family(prometheus::BuildGauge(), def);
+  auto& known = impl_->varying[def.name];
+  std::map<std::vector<std::string>, prometheus::Gauge*> now;
+  for (const Sample& sample : samples) {
+    const auto found = known.find(sample.labels);
+    prometheus::Gauge* const series =
+        found == known.end() ? &family.Add(MakeLabels(def, sample.labels)) : found->second;
+    series->Set(sample.value);
+    now[sample.labels] = series;
+  }
+  for (const auto& [labels, series] : known) {
+    if (!now.contains(labels)) family.Remove(series);
+  }
+  known = std::move(now);
 }
 
 void Registry::OnScrape(std::function<void()> refresh) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "monitoring/catalogue.h"
 
@@ -63,6 +64,15 @@ class Registry {
   Counter Get(const CounterDef& def, LabelValues values = {});
   Gauge Get(const GaugeDef& def, LabelValues values = {});
   Histogram Get(const HistogramDef& def, LabelValues values = {});
+
+  /// A value of one series of a gauge.
+  struct Sample {
+    std::vector<std::string> labels;  ///< As many as the metric has.
+    double value = 0;
+  };
+  /// Makes these the series of the gauge: others that it had are gone from the next exposition on.
+  /// For what comes and goes, such as shards; `Get` is not to be used for such a metric.
+  void SetSeries(const GaugeDef& def, const std::vector<Sample>& samples);
 
   /// `refresh` runs before every exposition, to set gauges that nobody else keeps up to date. It
   /// must stay valid as long as this registry, be thread-safe and not block.

@@ -46,6 +46,7 @@ Coordinator::Coordinator(CoordinatorPolicy policy, ShardControl& control, const 
       loads_(policy.load_time_constant),
       moves_(policy.moves, control, membership_, clock,
              [this](const absl::Status& status, const Member& member) { OnMoved(status, member); }),
+      cluster_load_(started_),
       rebalance_at_(started_ + policy.rebalance_interval) {}
 
 absl::Status Coordinator::AddShard(SessionId session, ShardDescription description, ShardNews news,
@@ -143,6 +144,8 @@ absl::Status Coordinator::TakeLoad(SessionId session, const v1::LoadReport& repo
   const auto layers = static_cast<std::uint32_t>(membership_.topology().moe_layers.size());
   const bool was_known = loads_.Known(layers);
   loads_.Add(now, load);
+  cluster_load_.Add(now, session, load.router);
+  watch_.OnRouterLoad(router->second.name, load.router);
   router->second.busy_seconds_total += load.router.busy_seconds;
   router->second.load = std::move(load.router);
   // What was assigned without loads, as after a restart, does not know which replicas are hot.
@@ -150,7 +153,10 @@ absl::Status Coordinator::TakeLoad(SessionId session, const v1::LoadReport& repo
   return absl::OkStatus();
 }
 
-void Coordinator::RemoveRouter(SessionId session) { routers_.erase(session); }
+void Coordinator::RemoveRouter(SessionId session) {
+  routers_.erase(session);
+  cluster_load_.Remove(session);
+}
 
 void Coordinator::Outrank(base::PlacementEpoch theirs) {
   if (theirs <= epoch_) return;
@@ -168,9 +174,10 @@ absl::StatusOr<const Member*> Coordinator::Evacuate(const std::string& shard, bo
   if (member->evacuating != evacuate) {
     membership_.SetEvacuating(member->id, evacuate);
     const absl::Duration now = clock_.Monotonic();
-    decisions_.Add(now, absl::StrCat("shard ", shard,
-                                     evacuate ? " is evacuated: asked for by an operator"
-                                              : " is given units again: asked for by an operator"));
+    events_.Add(now, EventLog::Kind::kDecision,
+                absl::StrCat("shard ", shard,
+                             evacuate ? " is evacuated: asked for by an operator"
+                                      : " is given units again: asked for by an operator"));
     SendDirective(*member);
     assignment_due_ = now;
     Advance();
@@ -182,11 +189,37 @@ void Coordinator::Advance() {
   const absl::Duration now = clock_.Monotonic();
   if (guard_.Tick(now)) membership_.Forgive(now);
   ExpireLeases(now);
-  if (AssignmentDue(now) || RebalanceDue(now)) Assign(now);
+  Watch(now);
+  if (AssignmentDue(now)) {
+    Assign(now, counts_.rebalances_by_membership);
+  } else if (RebalanceDue(now)) {
+    Assign(now, counts_.rebalances_by_load);
+  }
   if (!assigned_once_) return;
   CoverLostUnits(now);
   PublishIfChanged(now);
   StartMoves();
+}
+
+void Coordinator::Watch(absl::Duration now) {
+  std::map<SessionId, std::string> routers;
+  for (const auto& [session, router] : routers_) routers.emplace(session, router.name);
+  watch_.Look(now,
+              {.membership = membership_,
+               .wanted = wanted_,
+               .moves = moves_,
+               .routers = routers,
+               .frozen = guard_.frozen()},
+              events_);
+  cluster_load_.Tick(now);
+}
+
+bool Coordinator::AtWanted() const {
+  return std::all_of(
+      membership_.members().begin(), membership_.members().end(), [&](const auto& entry) {
+        const Member& member = entry.second;
+        return !Placeable(member, clock_.Monotonic()) || member.held == wanted_.UnitsOf(member.id);
+      });
 }
 
 void Coordinator::ExpireLeases(absl::Duration now) {
@@ -196,8 +229,7 @@ void Coordinator::ExpireLeases(absl::Duration now) {
   if (frozen) return;
   if (was_frozen) membership_.Forgive(now);  // the others are about to be heard, too
   for (const Membership::Expiry& expired : membership_.Expire(now)) {
-    base::LogWarning("shard ", membership_.Find(expired.id)->description.name,
-                     " was silent for a lease and has left");
+    ++counts_.shards_lost;
     if (expired.session != 0) {
       EndShard(expired.session, absl::DeadlineExceededError("no heartbeat for a lease"));
     }
@@ -221,39 +253,43 @@ bool Coordinator::Placeable(const Member& member, absl::Duration now) const {
          !membership_.IsSilent(member, now);
 }
 
-absl::StatusOr<Coordinator::Plan> Coordinator::MakePlan() const {
-  if (!membership_.model()) return absl::FailedPreconditionError("no shard has registered yet");
+PlacementProblem Coordinator::MakeProblem() const {
   const ExpertTopology& topology = membership_.topology();
   const auto layers = static_cast<std::uint32_t>(topology.moe_layers.size());
-  Plan plan{.problem = {.layers = layers,
-                        .units_per_layer = topology.units_per_layer(),
-                        .unit_bytes = topology.unit_bytes,
-                        .replicas = policy_.replicas,
-                        .shards = {},
-                        .loads = loads_.Loads(layers),
-                        .layer_numbers = {}},
-            .decision = {}};
+  PlacementProblem problem{.layers = layers,
+                           .units_per_layer = topology.units_per_layer(),
+                           .unit_bytes = topology.unit_bytes,
+                           .replicas = policy_.replicas,
+                           .shards = {},
+                           .loads = loads_.Loads(layers),
+                           .layer_numbers = {}};
   for (const base::LayerId layer : topology.moe_layers) {
-    plan.problem.layer_numbers.push_back(layer.value());
+    problem.layer_numbers.push_back(layer.value());
   }
   std::vector<double> tolerances;
   for (const auto& [id, member] : membership_.members()) {
     if (!Placeable(member, clock_.Monotonic())) continue;
     tolerances.push_back(member.speed_served ? kServedTolerance : kCalibratedTolerance);
-    plan.problem.shards.push_back({.id = id,
-                                   .node = member.description.node,
-                                   .zone = member.description.zone,
-                                   .memory_bytes = member.description.memory_bytes,
-                                   .us_per_row = member.us_per_row,
-                                   .us_per_expert = member.us_per_expert,
-                                   .held = HeldOrComing(member, wanted_)});
+    problem.shards.push_back({.id = id,
+                              .node = member.description.node,
+                              .zone = member.description.zone,
+                              .memory_bytes = member.description.memory_bytes,
+                              .us_per_row = member.us_per_row,
+                              .us_per_expert = member.us_per_expert,
+                              .held = HeldOrComing(member, wanted_)});
   }
-  TakeAlikeAsEqual(tolerances, plan.problem.shards);
+  TakeAlikeAsEqual(tolerances, problem.shards);
+  return problem;
+}
+
+absl::StatusOr<Coordinator::Plan> Coordinator::MakePlan() const {
+  if (!membership_.model()) return absl::FailedPreconditionError("no shard has registered yet");
+  Plan plan{.problem = MakeProblem(), .decision = {}};
   plan.decision = Place(policy_.placement, plan.problem, policy_.balance);
   return plan;
 }
 
-void Coordinator::Assign(absl::Duration now) {
+void Coordinator::Assign(absl::Duration now, std::uint64_t& count) {
   assignment_due_.reset();
   rebalance_at_ = now + policy_.rebalance_interval;
   absl::StatusOr<Plan> plan = MakePlan();
@@ -268,13 +304,16 @@ void Coordinator::Assign(absl::Duration now) {
     std::vector<std::uint32_t>& units = plan->decision.units_of_shard[i];
     if (units == wanted_.UnitsOf(id)) continue;
     changed = true;
-    decisions_.Add(now, absl::StrCat("shard ", membership_.Find(id)->description.name,
-                                     " is to hold ", units.size(), " of ", plan->problem.units(),
-                                     " units (", wanted_.UnitsOf(id).size(), " before)"));
+    events_.Add(now, EventLog::Kind::kDecision,
+                absl::StrCat("shard ", membership_.Find(id)->description.name, " is to hold ",
+                             units.size(), " of ", plan->problem.units(), " units (",
+                             wanted_.UnitsOf(id).size(), " before)"));
     wanted_.Set(id, std::move(units));
   }
+  if (changed) ++count;
   for (std::string& reason : plan->decision.reasons) {
-    changed ? decisions_.Add(now, std::move(reason)) : decisions_.Refresh(now, std::move(reason));
+    changed ? events_.Add(now, EventLog::Kind::kDecision, std::move(reason))
+            : events_.Refresh(now, std::move(reason));
   }
   if (plan->decision.warnings != warnings_) {
     for (const std::string& warning : plan->decision.warnings) {
@@ -287,7 +326,7 @@ void Coordinator::Assign(absl::Duration now) {
 }
 
 void Coordinator::Rebalance() {
-  Assign(clock_.Monotonic());
+  Assign(clock_.Monotonic(), counts_.rebalances_by_request);
   Advance();
 }
 
@@ -314,12 +353,15 @@ void Coordinator::CoverLostUnits(absl::Duration now) {
   for (const std::uint32_t unit : broken_off) {
     if (problem.live_copies[unit] == 0) problem.lost.push_back(unit);
   }
-  for (const Cover& cover : CoverLost(std::move(problem))) {
+  const std::vector<Cover> covers = CoverLost(std::move(problem));
+  if (!covers.empty()) ++counts_.rebalances_by_emergency;
+  for (const Cover& cover : covers) {
     const UnitKey key = membership_.topology().KeyOf(cover.unit);
-    decisions_.Add(
-        now, absl::StrCat("layer ", key.layer.value(), " unit ", key.unit.value(),
-                          " is loaded on shard ", membership_.Find(cover.shard)->description.name,
-                          ": the last shard that held it broke off"));
+    events_.Add(
+        now, EventLog::Kind::kDecision,
+        absl::StrCat("layer ", key.layer.value(), " unit ", key.unit.value(),
+                     " is loaded on shard ", membership_.Find(cover.shard)->description.name,
+                     ": the last shard that held it broke off"));
     wanted_.Add(cover.shard, cover.unit);
     if (cover.evicted) wanted_.Remove(cover.shard, *cover.evicted);
   }

@@ -12,7 +12,9 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/ids.h"
-#include "placement/decision_log.h"
+#include "placement/cluster_load.h"
+#include "placement/cluster_watch.h"
+#include "placement/event_log.h"
 #include "placement/load_statistics.h"
 #include "placement/membership.h"
 #include "placement/move_executor.h"
@@ -88,6 +90,15 @@ class Coordinator {
     RouterLoad load = {};           ///< Its last report.
     double busy_seconds_total = 0;  ///< Computed in this session.
   };
+  /// What has been counted since the start.
+  struct Counts {
+    // Times a new placement was decided, by what led to it.
+    std::uint64_t rebalances_by_membership = 0;
+    std::uint64_t rebalances_by_load = 0;
+    std::uint64_t rebalances_by_request = 0;
+    std::uint64_t rebalances_by_emergency = 0;
+    std::uint64_t shards_lost = 0;  ///< Leases that ended without a farewell.
+  };
 
   /// All borrowed.
   Coordinator(CoordinatorPolicy policy, ShardControl& control, const base::Clock& clock);
@@ -122,6 +133,8 @@ class Coordinator {
     PlacementDecision decision;
   };
   absl::StatusOr<Plan> MakePlan() const;
+  /// What placements are decided on now. Requires: membership().model().
+  PlacementProblem MakeProblem() const;
   /// Assigns what MakePlan decides, now.
   void Rebalance();
 
@@ -142,7 +155,17 @@ class Coordinator {
   const WantedPlacement& wanted() const { return wanted_; }
   const MoveExecutor& moves() const { return moves_; }
   const LoadStatistics& loads() const { return loads_; }
-  const DecisionLog& decisions() const { return decisions_; }
+  const ClusterLoad& cluster_load() const { return cluster_load_; }
+  const EventLog& events() const { return events_; }
+  const Counts& counts() const { return counts_; }
+  /// Whether removals are frozen because too many leases ended at once.
+  bool frozen() const { return guard_.frozen(); }
+  /// Whether the member is live and at work: it serves what it holds.
+  static bool Serves(const Member& member) {
+    return member.state == Member::State::kLive && !member.draining && !member.held.empty();
+  }
+  /// Whether every shard that is given units holds just what it should.
+  bool AtWanted() const;
   absl::Duration now() const { return clock_.Monotonic(); }
 
  private:
@@ -155,7 +178,9 @@ class Coordinator {
   bool RebalanceDue(absl::Duration now) const;
   /// Whether the shard is given units.
   bool Placeable(const Member& member, absl::Duration now) const;
-  void Assign(absl::Duration now);
+  /// `count` is what is counted when it changes anything.
+  void Assign(absl::Duration now, std::uint64_t& count);
+  void Watch(absl::Duration now);
   /// Has units loaded elsewhere whose last holders broke off a moment ago.
   void CoverLostUnits(absl::Duration now);
   void StartMoves();
@@ -184,7 +209,10 @@ class Coordinator {
   WantedPlacement wanted_;
   std::vector<UnitLoad> assigned_loads_;  // [units] that `wanted_` was made for, or empty
   MoveExecutor moves_;
-  DecisionLog decisions_;
+  ClusterLoad cluster_load_;
+  EventLog events_;
+  ClusterWatch watch_;
+  Counts counts_;
   std::vector<std::string> warnings_;
   PlacementShortfall shortfall_;
 

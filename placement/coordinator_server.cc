@@ -12,7 +12,9 @@
 #include "monitoring/cost/price_list.h"
 #include "monitoring/process_metrics.h"
 #include "monitoring/registry.h"
-#include "placement/coordinator_metrics.h"
+#include "placement/cluster_view.h"
+#include "placement/console_chat.h"
+#include "placement/console_routes.h"
 #include "placement/coordinator_service.h"
 #include "placement/grpc_shard_control.h"
 #include "placement/node_time_writer.h"
@@ -51,19 +53,20 @@ absl::Status CheckPolicy(const CoordinatorPolicy& policy) {
 /// Parts in the order they depend on each other; destroyed in reverse.
 class CoordinatorServer::Impl {
  public:
-  Impl(const CoordinatorOptions& options, const base::Clock& clock)
-      : loop_(kMaxQueued),
+  Impl(const CoordinatorOptions& options, const base::Clock& clock,
+       std::unique_ptr<monitoring::PriceListFile> prices)
+      : clock_(clock),
+        prices_(std::move(prices)),
+        loop_(kMaxQueued),
         control_(loop_),
         coordinator_(options, control_, clock),
-        service_(loop_, coordinator_),
-        clock_(clock) {}
+        view_(coordinator_, {.prices = prices_.get(),
+                             .own = options.node_share,
+                             .budget_per_month = options.budget_per_month}),
+        service_(loop_, coordinator_, view_) {}
   ~Impl() { Shutdown(); }
 
   absl::Status Start(const CoordinatorOptions& options) {
-    if (!options.price_list.empty()) {
-      MOESAIC_ASSIGN_OR_RETURN(prices_,
-                               monitoring::PriceListFile::Open(options.price_list, clock_));
-    }
     rpc::ServerOptions server;
     server.address = options.listen_address;
     server.allow_insecure = options.insecure;
@@ -111,6 +114,8 @@ class CoordinatorServer::Impl {
     process_metrics_.Export(metrics_, options.build, "coordinator", /*numerics_id=*/"");
     http::AddMetricsRoute(routes, metrics_);
     http::AddLogLevelRoute({.remote = options.insecure}, routes);
+    AddConsoleRoutes({.loop = loop_, .coordinator = coordinator_, .view = view_, .chat = chat_},
+                     options.console_dir, routes);
     MOESAIC_ASSIGN_OR_RETURN(http_, http::Server::Start(std::move(server), std::move(routes)));
     http_address_ = absl::StrCat(listen.host, ":", http_->port());
     return absl::OkStatus();
@@ -118,20 +123,22 @@ class CoordinatorServer::Impl {
 
   void Tick() {
     coordinator_.Advance();
-    if (ticks_ % kTicksPerRefresh == 0) RefreshCoordinatorMetrics(coordinator_, metrics_);
+    if (ticks_ % kTicksPerRefresh == 0) view_.Refresh(metrics_);
     if (ticks_++ % kTicksPerLook == 0 && node_time_ != nullptr) node_time_->Look(coordinator_);
     loop_.PostAfter(kTick, [this] { Tick(); });
   }
 
+  const base::Clock& clock_;
+  const std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
   base::Loop loop_;
   GrpcShardControl control_;
   Coordinator coordinator_;
+  ClusterView view_;
   CoordinatorService service_;
-  const base::Clock& clock_;
+  ConsoleChat chat_;
   monitoring::Registry metrics_;
   monitoring::ProcessMetrics process_metrics_{clock_};
-  std::unique_ptr<monitoring::PriceListFile> prices_;  // null: none is known
-  std::unique_ptr<NodeTimeWriter> node_time_;          // null: nobody keeps it
+  std::unique_ptr<NodeTimeWriter> node_time_;  // null: nobody keeps it
   std::unique_ptr<rpc::ServerHandle> server_;
   std::unique_ptr<http::Server> http_;
   std::string http_address_;
@@ -142,7 +149,11 @@ class CoordinatorServer::Impl {
 absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Build(
     CoordinatorOptions options, const base::Clock& clock) {
   MOESAIC_RETURN_IF_ERROR(CheckPolicy(options));
-  auto impl = std::make_unique<Impl>(options, clock);
+  std::unique_ptr<monitoring::PriceListFile> prices;
+  if (!options.price_list.empty()) {
+    MOESAIC_ASSIGN_OR_RETURN(prices, monitoring::PriceListFile::Open(options.price_list, clock));
+  }
+  auto impl = std::make_unique<Impl>(options, clock, std::move(prices));
   MOESAIC_RETURN_IF_ERROR(impl->Start(options));
   return std::unique_ptr<CoordinatorServer>(new CoordinatorServer(std::move(impl)));
 }

@@ -14,12 +14,14 @@ namespace moesaic::placement {
 /// A coordinator process: its address, and how it behaves.
 struct CoordinatorOptions : CoordinatorPolicy {
   std::string listen_address = "127.0.0.1:0";
-  std::string http_address;  ///< host:port of /metrics; empty = not served.
+  std::string http_address;  ///< host:port of /metrics and /console; empty = not served.
+  std::string console_dir;   ///< Folder of the console's page; empty = only its data is served.
   std::string price_list;    ///< File of node prices; empty = every price is unknown.
   std::string build;         ///< Build of the process, for people.
   std::string node;          ///< Machine it runs on.
   std::string zone;          ///< Failure zone of that machine.
   monitoring::NodeShare node_share;
+  double budget_per_month = 0;         ///< In the price list's currency; 0 = nothing was said.
   monitoring::Ledger::Options ledger;  ///< Without an address nobody keeps the nodes' time.
   bool insecure = false;               ///< Allow listening beyond loopback without TLS.
   bool reflection = false;             ///< gRPC server reflection, for people with grpcurl.

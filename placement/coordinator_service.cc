@@ -76,8 +76,9 @@ v1::ShardDirective DirectiveToProto(const Coordinator::Directive& directive) {
 
 }  // namespace
 
-CoordinatorService::CoordinatorService(base::Loop& loop, Coordinator& coordinator)
-    : loop_(loop), coordinator_(coordinator) {}
+CoordinatorService::CoordinatorService(base::Loop& loop, Coordinator& coordinator,
+                                       ClusterView& view)
+    : loop_(loop), coordinator_(coordinator), view_(view) {}
 
 grpc::ServerBidiReactor<v1::ShardReport, v1::ShardDirective>* CoordinatorService::Register(
     grpc::CallbackServerContext*) {
@@ -183,7 +184,7 @@ grpc::ServerUnaryReactor* CoordinatorService::DescribeCluster(
     grpc::CallbackServerContext* context, const v1::DescribeClusterRequest*,
     v1::DescribeClusterResponse* response) {
   return AnswerOnLoop(*context, [this, response]() -> absl::Status {
-    *response = placement::DescribeCluster(coordinator_);
+    *response = view_.Describe();
     return absl::OkStatus();
   });
 }

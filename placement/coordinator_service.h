@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/loop.h"
+#include "placement/cluster_view.h"
 #include "placement/coordinator.h"
 #include "placement/stream_session.h"
 #include "proto/moesaic/v1/coordinator.grpc.pb.h"
@@ -15,8 +16,8 @@ namespace moesaic::placement {
 /// done on the loop. Thread-safe.
 class CoordinatorService final : public v1::Coordinator::CallbackService {
  public:
-  /// Borrowed; `coordinator` is touched on `loop` only.
-  CoordinatorService(base::Loop& loop, Coordinator& coordinator);
+  /// Borrowed; `coordinator` and `view` are touched on `loop` only.
+  CoordinatorService(base::Loop& loop, Coordinator& coordinator, ClusterView& view);
 
   grpc::ServerBidiReactor<v1::ShardReport, v1::ShardDirective>* Register(
       grpc::CallbackServerContext* context) override;
@@ -47,6 +48,7 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
 
   base::Loop& loop_;
   Coordinator& coordinator_;
+  ClusterView& view_;
   std::atomic<SessionId> last_session_{0};
 };
 

@@ -10,6 +10,20 @@
 namespace moesaic::placement {
 namespace {
 
+v1::EventKind KindToProto(EventLog::Kind kind) {
+  switch (kind) {
+    case EventLog::Kind::kDecision:
+      return v1::EVENT_KIND_DECISION;
+    case EventLog::Kind::kChange:
+      return v1::EVENT_KIND_CHANGE;
+    case EventLog::Kind::kTrouble:
+      return v1::EVENT_KIND_TROUBLE;
+    case EventLog::Kind::kRecovery:
+      return v1::EVENT_KIND_RECOVERY;
+  }
+  return v1::EVENT_KIND_UNSPECIFIED;
+}
+
 std::string StateOf(const Coordinator& coordinator, const Member& member) {
   if (member.state == Member::State::kExpired) return "EXPIRED";
   if (member.state == Member::State::kSuspect) return "SUSPECT";
@@ -56,6 +70,7 @@ void DescribeMember(const Coordinator& coordinator, const Member& member, v1::Sh
   status.set_build(member.description.build);
   status.set_device_kind(member.description.device_kind);
   status.set_price_class(member.description.node_share.price_class);
+  status.set_busy_ratio(member.busy_ratio);
   status.set_http_address(member.description.http_address);
   status.set_rows_per_s(coordinator.loads().Of(member.id, coordinator.now()).rows_per_s);
 }
@@ -80,8 +95,12 @@ Coverage CoverageOf(const Coordinator& coordinator) {
     const UnitKey key = topology.KeyOf(number);
     const auto holders =
         map == nullptr ? absl::Span<const base::ShardId>() : map->Holders(key.layer, key.unit);
-    coverage.uncovered += holders.empty();
-    coverage.below_replicas += holders.size() < coordinator.policy().replicas;
+    const auto live = std::count_if(holders.begin(), holders.end(), [&](base::ShardId id) {
+      const Member* const member = coordinator.membership().Find(id);
+      return member != nullptr && member->state == Member::State::kLive;
+    });
+    coverage.uncovered += live == 0;
+    coverage.below_replicas += live < coordinator.policy().replicas;
   }
   return coverage;
 }
@@ -101,10 +120,11 @@ v1::DescribeClusterResponse DescribeCluster(const Coordinator& coordinator) {
     *status.mutable_load() = RouterLoadToProto(router.load);
   }
   for (const std::string& warning : coordinator.warnings()) response.add_warnings(warning);
-  for (const DecisionLog::Decision& decision : coordinator.decisions().decisions()) {
-    v1::Decision& proto = *response.add_decisions();
-    proto.set_age_s(absl::ToDoubleSeconds(coordinator.now() - decision.at));
-    proto.set_text(decision.text);
+  for (const EventLog::Event& event : coordinator.events().events()) {
+    v1::Event& proto = *response.add_events();
+    proto.set_age_s(absl::ToDoubleSeconds(coordinator.now() - event.at));
+    proto.set_text(event.text);
+    proto.set_kind(KindToProto(event.kind));
   }
   response.set_policy(std::string(PlacementPolicyName(coordinator.policy().placement)));
   response.set_moves_in_flight(coordinator.moves().in_flight());

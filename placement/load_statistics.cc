@@ -19,10 +19,13 @@ void LoadStatistics::Reset(std::uint32_t units) {
   shards_.clear();
 }
 
+double LoadStatistics::KeptAt(absl::Duration now) const {
+  return std::exp(-std::max(0.0, absl::FDivDuration(now - faded_at_, time_constant_)));
+}
+
 void LoadStatistics::Fade(absl::Duration now) {
-  const double age = absl::FDivDuration(now - faded_at_, time_constant_);
+  const double keep = KeptAt(now);
   faded_at_ = now;
-  const double keep = std::exp(-std::max(0.0, age));
   calls_ *= keep;
   for (UnitLoad& unit : sums_) {
     unit.rows *= static_cast<float>(keep);
@@ -66,12 +69,20 @@ std::vector<UnitLoad> LoadStatistics::Loads(std::uint32_t layers) const {
   return loads;
 }
 
+std::vector<float> LoadStatistics::RowsPerSecond(absl::Duration now) const {
+  // The sum of a steady stream is its rate times the time constant.
+  const double scale = KeptAt(now) / absl::ToDoubleSeconds(time_constant_);
+  std::vector<float> rates;
+  rates.reserve(sums_.size());
+  for (const UnitLoad& unit : sums_) rates.push_back(static_cast<float>(unit.rows * scale));
+  return rates;
+}
+
 LoadStatistics::ShardLoad LoadStatistics::Of(base::ShardId shard, absl::Duration now) const {
   const auto found = shards_.find(shard);
   if (found == shards_.end()) return {};
   const ShardSums& sums = found->second;
-  const double keep = std::exp(-std::max(0.0, absl::FDivDuration(now - faded_at_, time_constant_)));
-  // The sum of a steady stream is its rate times the time constant.
+  const double keep = KeptAt(now);
   return {.rows_per_s = sums.rows * keep / absl::ToDoubleSeconds(time_constant_),
           .mean_round_trip = absl::Microseconds(sums.round_trip_us / sums.dispatches),
           .mean_queue_wait = absl::Microseconds(sums.queue_wait_us / sums.dispatches)};

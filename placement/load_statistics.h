@@ -35,6 +35,8 @@ class LoadStatistics {
   bool Known(std::uint32_t layers) const;
   /// Mean per expert call of each unit's layer, [units]; empty unless Known.
   std::vector<UnitLoad> Loads(std::uint32_t layers) const;
+  /// (Row, expert) assignments per second of each unit, [units], all routers together.
+  std::vector<float> RowsPerSecond(absl::Duration now) const;
   ShardLoad Of(base::ShardId shard, absl::Duration now) const;
 
  private:
@@ -44,6 +46,8 @@ class LoadStatistics {
     double round_trip_us = 0;
     double queue_wait_us = 0;
   };
+  /// What is left of the sums at `now`.
+  double KeptAt(absl::Duration now) const;
   /// Ages all sums to `now`.
   void Fade(absl::Duration now);
 

@@ -1,6 +1,7 @@
 #include "placement/membership.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,17 @@ namespace {
 constexpr std::size_t kMaxMembers = 4096;
 /// So many rows have outweighed what was measured at the start.
 constexpr std::uint64_t kServedRows = 10'000;
+
+/// Reports come every second; so long a mean is calm, and still of now.
+constexpr absl::Duration kBusyTime = absl::Seconds(10);
+
+/// The busy ratio after a report of `busy_seconds` more, `elapsed` after the last.
+double BusyRatio(double before, double busy_seconds, absl::Duration elapsed) {
+  if (elapsed <= absl::ZeroDuration()) return before;
+  const double now = std::clamp(busy_seconds / absl::ToDoubleSeconds(elapsed), 0.0, 1.0);
+  const double keep = std::exp(-absl::FDivDuration(elapsed, kBusyTime));
+  return keep * before + (1 - keep) * now;
+}
 
 std::string Summary(const ExpertTopology& topology) {
   return absl::StrCat(topology.moe_layers.size(), " layers x ", topology.experts_per_layer,
@@ -75,6 +87,8 @@ absl::StatusOr<Membership::Registered> Membership::Register(absl::Duration now, 
   member->us_per_row = member->description.us_per_row;
   member->us_per_expert = member->description.us_per_expert;
   member->speed_served = false;
+  member->busy_ratio = 0;
+  member->busy_seconds_total = news.busy_seconds_total;
   Take(now, std::move(news), *member);
   return registered;
 }
@@ -90,6 +104,9 @@ absl::StatusOr<bool> Membership::Report(absl::Duration now, SessionId session, S
 }
 
 void Membership::Take(absl::Duration now, ShardNews news, Member& member) {
+  member.busy_ratio =
+      BusyRatio(member.busy_ratio, news.busy_seconds_total - member.busy_seconds_total,
+                now - member.last_heard);
   member.last_heard = now;
   if (news.held) member.held = *std::move(news.held);
   member.held_bytes = news.held_bytes;

@@ -69,6 +69,7 @@ struct Member {
   bool evacuating = false;  ///< It serves, but others are to take over what it holds.
   std::uint64_t expert_rows_total = 0;
   double busy_seconds_total = 0;
+  double busy_ratio = 0;      ///< Share of the time it computed, over about ten seconds, 0 to 1.
   double us_per_row = 0;      ///< Measured while serving, or else when it started; 0 = neither.
   double us_per_expert = 0;   ///< The same.
   bool speed_served = false;  ///< They were measured while serving.

@@ -142,6 +142,7 @@ void MoveExecutor::OnDone(base::ShardId shard, std::uint64_t incarnation,
   const Member* const member = membership_.Find(shard);
   Progress& progress = progress_[shard];
   progress.busy = false;
+  Count(status.ok(), progress);
   if (member == nullptr || member->description.incarnation != incarnation) return;
   const absl::Duration now = clock_.Monotonic();
   if (status.ok()) {
@@ -156,6 +157,24 @@ void MoveExecutor::OnDone(base::ShardId shard, std::uint64_t incarnation,
     base::LogWarning("shard ", member->description.name, ": ", status.ToString());
   }
   ended_(status, *member);
+}
+
+void MoveExecutor::Count(bool ok, Progress& progress) {
+  const std::size_t units = ok ? progress.moving.size() : 0;
+  if (progress.loading) {
+    ++(ok ? totals_.loads_ok : totals_.loads_failed);
+    totals_.units.loaded += units;
+    progress.moved.loaded += units;
+  } else {
+    ++(ok ? totals_.unloads_ok : totals_.unloads_failed);
+    totals_.units.unloaded += units;
+    progress.moved.unloaded += units;
+  }
+}
+
+MovedUnits MoveExecutor::MovedBy(base::ShardId shard) const {
+  const auto progress = progress_.find(shard);
+  return progress == progress_.end() ? MovedUnits() : progress->second.moved;
 }
 
 const std::string& MoveExecutor::ProblemOf(base::ShardId shard) const {

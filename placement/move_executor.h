@@ -31,6 +31,22 @@ struct MovePolicy {
   absl::Duration report_within = absl::Seconds(1);
 };
 
+/// Units that loads and unloads have moved.
+struct MovedUnits {
+  std::uint64_t loaded = 0;
+  std::uint64_t unloaded = 0;
+  bool operator==(const MovedUnits&) const = default;
+};
+
+/// Loads and unloads that ended, of all shards.
+struct MoveTotals {
+  std::uint64_t loads_ok = 0;
+  std::uint64_t loads_failed = 0;
+  std::uint64_t unloads_ok = 0;
+  std::uint64_t unloads_failed = 0;
+  MovedUnits units;  ///< By those that were ok.
+};
+
 /// Brings shards to the assignment, make before break: it starts loads, urgent and hot units first,
 /// and unloads what the published placement no longer names and all routers have let go. It holds
 /// no plan: what is to be done is found anew from what shards report, so it can be interrupted at
@@ -66,6 +82,9 @@ class MoveExecutor {
   std::uint32_t in_flight() const { return in_flight_; }
   /// Why the shard's last load or unload failed; empty when it did not.
   const std::string& ProblemOf(base::ShardId shard) const;
+  const MoveTotals& totals() const { return totals_; }
+  /// The shard's part of them.
+  MovedUnits MovedBy(base::ShardId shard) const;
 
  private:
   struct Progress {
@@ -75,6 +94,7 @@ class MoveExecutor {
     absl::Duration retry_at = -absl::InfiniteDuration();
     absl::Duration backoff = absl::ZeroDuration();
     std::string problem;
+    MovedUnits moved;
   };
 
   bool StartLoad(const View& view, const Member& member);
@@ -87,6 +107,7 @@ class MoveExecutor {
   ShardControl::Done Begin(const Member& member, bool loading, std::vector<std::uint32_t> units);
   /// Whether the shard's reports show what its last call did.
   static bool Shows(const Member& member, const Progress& progress);
+  void Count(bool ok, Progress& progress);
   void OnDone(base::ShardId shard, std::uint64_t incarnation, const absl::Status& status);
 
   const MovePolicy policy_;
@@ -96,6 +117,7 @@ class MoveExecutor {
   const Ended ended_;
   std::map<base::ShardId, Progress> progress_;
   std::uint32_t in_flight_ = 0;
+  MoveTotals totals_;
   absl::Duration unhurried_at_ = -absl::InfiniteDuration();  // when `move_bytes_per_s` allows more
 };
 

@@ -105,7 +105,7 @@ absl::Status LocalCluster::StartCoordinator() {
   std::vector<std::string> flags = NodeFlags("node-1", options_.coordinator_flags);
   flags.insert(flags.begin(), "--ledger=" + options_.ledger);
   flags.push_back("--listen=127.0.0.1:0");
-  flags.push_back("--http-listen=127.0.0.1:0");
+  flags.push_back(absl::StrCat("--http-listen=127.0.0.1:", options_.console_port));
   flags.push_back(absl::StrCat("--ledger-queue=", options_.state_dir, "/coordinator/ledger"));
   flags.push_back(absl::StrCat("--expect-shards=", options_.shards));
   flags.push_back("--reflection");
@@ -134,6 +134,8 @@ absl::Status LocalCluster::StartShard(int number, bool must_start) {
 absl::Status LocalCluster::StartRouter() {
   std::vector<std::string> flags = NodeFlags("node-1", options_.router_flags);
   flags.insert(flags.begin(), "--ledger=" + options_.ledger);
+  // The console shows which experts each token used; whoever says otherwise has the last word.
+  flags.insert(flags.begin(), "--enable-return-routed-experts=true");
   flags.push_back("--name=router-1");
   flags.push_back("--coordinator=" + coordinator_->Address("grpc"));
   flags.push_back(absl::StrCat("--http-listen=127.0.0.1:", options_.http_port));
@@ -204,6 +206,7 @@ void LocalCluster::KeepTargets() {
 void LocalCluster::Announce() const {
   const std::string url = "http://" + router_->Address("http");
   absl::PrintF("ready: %s (OpenAI API at %s/v1)\n", url, url);
+  absl::PrintF("  console     http://%s/console\n", coordinator_->Address("http"));
   absl::PrintF("  gRPC        %s\n  coordinator %s\n  logs        %s/logs\n",
                router_->Address("grpc"), coordinator_->Address("grpc"), options_.state_dir);
   if (!PrometheusUrl().empty()) absl::PrintF("  Prometheus  %s\n", PrometheusUrl());

@@ -17,6 +17,7 @@ struct LocalClusterOptions {
   int shards = 3;
   int nodes = 0;  ///< Node labels, given to shards in turn; 0 = every shard has one of its own.
   int http_port = 8000;
+  int console_port = 0;
   absl::Duration restart_delay = absl::Seconds(2);
   /// Loading hundreds of gigabytes from a slow disk takes long.
   absl::Duration start_timeout = absl::Hours(1);

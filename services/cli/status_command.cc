@@ -47,10 +47,10 @@ void PrintTable(const v1::DescribeClusterResponse& cluster) {
   for (const std::string& warning : cluster.warnings()) absl::PrintF("warning: %s\n", warning);
 }
 
-void PrintDecisions(const v1::DescribeClusterResponse& cluster) {
-  absl::PrintF("\nDECISIONS\n");
-  for (const v1::Decision& decision : cluster.decisions()) {
-    absl::PrintF("%9.1f s ago  %s\n", decision.age_s(), decision.text());
+void PrintEvents(const v1::DescribeClusterResponse& cluster) {
+  absl::PrintF("\nEVENTS\n");
+  for (const v1::Event& event : cluster.events()) {
+    absl::PrintF("%9.1f s ago  %s\n", event.age_s(), event.text());
   }
 }
 
@@ -75,7 +75,7 @@ int Status(const StatusFlags& flags) {
   }
   if (flags.json) return PrintJson(*cluster);
   PrintTable(*cluster);
-  if (flags.why) PrintDecisions(*cluster);
+  if (flags.why) PrintEvents(*cluster);
   return kExitOk;
 }
 
@@ -85,7 +85,7 @@ void AddStatusCommand(CLI::App& app, Command& run) {
   auto flags = std::make_shared<StatusFlags>();
   CLI::App* command = app.add_subcommand("status", "Show shards, units and work of a cluster");
   flags->address.Declare(*command);
-  command->add_flag("--why", flags->why, "Also what was decided lately, and why");
+  command->add_flag("--why", flags->why, "Also what happened and was decided lately, and why");
   command->add_flag("--json", flags->json, "Print DescribeClusterResponse as JSON");
   command->callback([flags, &run] { run = [flags] { return Status(*flags); }; });
 }

@@ -48,7 +48,8 @@ struct UpCommandLine {
     up_table
         .Add("scrape-interval-s", scrape_interval_s, "Seconds between two looks at every process")
         ->check(CLI::Range(0.1, 3600.0));
-    up_table.Add("share-dir", up.prometheus.share_dir, "Folder with rules/ for Prometheus");
+    up_table.Add("share-dir", up.prometheus.share_dir,
+                 "Folder with rules/ for Prometheus and console/, the page");
   }
 
   /// Errors: InvalidArgument naming the flag.
@@ -138,6 +139,9 @@ void AddUpCommand(CLI::App& app, Command& run) {
   command->add_option("--nodes", up.nodes, "Label the shards with so many nodes, round-robin")
       ->check(CLI::Range(1, 256));
   command->add_option("--http-port", up.http_port, "Port of the OpenAI API; 0 = any free one")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
+  command->add_option("--console-port", up.console_port, "Port of the console; 0 = any free one")
       ->capture_default_str()
       ->check(CLI::Range(0, 65535));
   command

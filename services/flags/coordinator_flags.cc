@@ -32,12 +32,18 @@ void CoordinatorFlags::Declare(FlagTable& table) {
   DeclareLedgerFlags(table, options.ledger);
   table.Add("price-list", options.price_list,
             "File of what nodes cost (docs/cost.md); without it every price is unknown");
+  table
+      .Add("budget-per-month", options.budget_per_month,
+           "What is meant to be spent a month, in the price list's currency; 0 = nothing is said")
+      ->check(CLI::Range(0.0, 1e12));
+  table.Add("share-dir", share_dir, "Folder with console/, the page of the coordinator");
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }
 
 void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   table.Add("listen", options.listen_address, "host:port to serve Coordinator on; port 0 = any");
-  table.Add("http-listen", options.http_address, "host:port of /metrics; empty = not served");
+  table.Add("http-listen", options.http_address,
+            "host:port of /metrics and /console; empty = not served");
   DeclareLedgerQueueFlag(table, options.ledger);
   table.Add("node", options.node, "Machine this runs on");
   table.Add("expect-shards", options.expect_shards,
@@ -55,6 +61,7 @@ absl::StatusOr<placement::CoordinatorOptions> CoordinatorFlags::Resolve() const 
   result.rebalance_interval = absl::Seconds(rebalance_interval_s);
   result.emergency_after = absl::Seconds(emergency_after_s);
   MOESAIC_ASSIGN_OR_RETURN(result.placement, placement::ParsePlacementPolicy(policy));
+  if (!share_dir.empty()) result.console_dir = share_dir + "/console";
   result.moves.report_within = result.heartbeat;
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include "placement/coordinator_server.h"
 #include "services/flags/flag_table.h"
+#include "services/program_files.h"
 
 namespace moesaic::services {
 
@@ -12,6 +13,7 @@ struct CoordinatorFlags {
   double heartbeat_s = absl::ToDoubleSeconds(options.heartbeat);
   std::string policy = std::string(placement::PlacementPolicyName(options.placement));
   double rebalance_interval_s = absl::ToDoubleSeconds(options.rebalance_interval);
+  std::string share_dir = DefaultShareDir();
   double emergency_after_s = absl::ToDoubleSeconds(options.emergency_after);
 
   /// Those an operator sets; `moesaic up` passes them on.

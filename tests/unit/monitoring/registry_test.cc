@@ -10,6 +10,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 
 TEST(RegistryTest, ExposesWhatWasRecorded) {
   Registry registry;
@@ -60,6 +61,18 @@ TEST(CatalogueTest, NamesFollowTheRules) {
                                   metrics::kRequestDurationSeconds, metrics::kRequestPhaseSeconds};
   for (const MetricDef& def : histograms)
     EXPECT_THAT(def.name, MatchesRegex("moesaic_[a-z_]+_seconds"));
+}
+
+TEST(RegistryTest, SeriesOfWhatHasLeftAreGone) {
+  Registry registry;
+  registry.SetSeries(metrics::kHotExpertReplicas, {{{"1"}, 2}, {{"2"}, 3}});
+  registry.SetSeries(metrics::kHotExpertReplicas, {{{"2"}, 4}, {{"3"}, 5}});
+  const std::string text = registry.Exposition();
+  EXPECT_THAT(text, Not(HasSubstr("rank=\"1\"")));
+  EXPECT_THAT(text, HasSubstr("moesaic_hot_expert_replicas{rank=\"2\"} 4"));
+  EXPECT_THAT(text, HasSubstr("moesaic_hot_expert_replicas{rank=\"3\"} 5"));
+  registry.SetSeries(metrics::kHotExpertReplicas, {});
+  EXPECT_THAT(registry.Exposition(), Not(HasSubstr("moesaic_hot_expert_replicas{")));
 }
 
 }  // namespace

@@ -214,9 +214,9 @@ TEST(CoordinatorServer, ServesItsMetrics) {
   options.http_address = "127.0.0.1:0";
   const auto server = *CoordinatorServer::Build(options);
   const http::Client client = *http::Client::Create("http://" + server->http_address());
-  // Gauges are first set by the first tick, this one last.
+  // Gauges are first set by the first tick, this one after the others.
   std::string text;
-  while (text.find("moesaic_registered_shards 0") == std::string::npos) {
+  while (text.find("moesaic_nodes_without_price 1") == std::string::npos) {
     text = client.Get("/metrics")->body;
   }
   EXPECT_THAT(text, HasSubstr("moesaic_units_sharing_node 0"));

@@ -140,5 +140,18 @@ TEST_F(MembershipTest, AnEmptyClusterMayStartOverWithAnotherModel) {
   EXPECT_THAT(members_.members(), SizeIs(1));
 }
 
+TEST_F(MembershipTest, BusyIsAMeanOverSeconds) {
+  ASSERT_TRUE(Add(1, Describe("a")).ok());
+  ShardNews news;
+  for (int i = 1; i <= 60; ++i) {
+    now_ += absl::Seconds(1);
+    news.busy_seconds_total = 0.4 * i;
+    ASSERT_TRUE(members_.Report(now_, 1, news).ok());
+  }
+  EXPECT_NEAR(members_.FindSession(1)->busy_ratio, 0.4, 0.01);
+  ASSERT_TRUE(Add(2, Describe("a", 2)).ok());
+  EXPECT_EQ(members_.FindSession(2)->busy_ratio, 0) << "a new process has not computed yet";
+}
+
 }  // namespace
 }  // namespace moesaic::placement
