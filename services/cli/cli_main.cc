@@ -25,6 +25,7 @@ int Main(int argc, char** argv) {
   AddChatCommand(app, run);
   AddCompleteCommand(app, run);
   AddStatusCommand(app, run);
+  AddTopCommand(app, run);
   AddScaleCommand(app, run);
   AddDrainCommand(app, run);
   AddRebalanceCommand(app, run);

@@ -10,6 +10,7 @@ namespace moesaic::services {
 using Command = std::function<int()>;
 void AddUpCommand(CLI::App& app, Command& run);
 void AddStatusCommand(CLI::App& app, Command& run);
+void AddTopCommand(CLI::App& app, Command& run);
 void AddDrainCommand(CLI::App& app, Command& run);
 void AddRebalanceCommand(CLI::App& app, Command& run);
 void AddScaleCommand(CLI::App& app, Command& run);
