@@ -30,11 +30,13 @@ NodeCosts CostNodes(const Coordinator& coordinator, const CostInputs& inputs) {
   }
   NodeCosts costs;
   for (const auto& [key, nodes] : shares) {
-    const auto& [role, node_type, capacity_type] = key;
+    const auto& [role, type, capacity_type] = key;
+    const std::string& node_type = type;  // a lambda captures no structured binding
+    const double count = nodes;
     const auto price = [&](std::string_view capacity) -> std::optional<double> {
       if (inputs.prices == nullptr) return std::nullopt;
       const std::optional<double> node = inputs.prices->Lookup(node_type, capacity);
-      return node ? std::optional<double>(*node * nodes) : std::nullopt;
+      return node ? std::optional<double>(*node * count) : std::nullopt;
     };
     NodeCosts::Line line{.role = std::string(role),
                          .node_type = node_type,

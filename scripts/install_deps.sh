@@ -12,11 +12,12 @@ build_packages=(
   libabsl-dev libboost1.81-dev libssl-dev prometheus-cpp-dev libhwy-dev
   libpcre2-dev libutf8proc-dev nlohmann-json3-dev libcli11-dev libjemalloc-dev
   libsqlite3-dev libpq-dev
-  libgtest-dev libgmock-dev libbenchmark-dev curl python3)
+  libgtest-dev libgmock-dev libbenchmark-dev curl python3
+  node-d3)
 # Programs that Moesaic runs itself, as child processes. Debian's packages of them come with a system
 # service that starts with the installation and at every boot; nobody asked for that here.
 service_packages=(prometheus)
-test_packages=(python3-venv clang clang-format clang-tidy iproute2 iptables libfuse3-3)
+test_packages=(python3-venv clang clang-format clang-tidy iproute2 iptables libfuse3-3 chromium chromium-driver)
 test_service_packages=(postgresql)
 
 as_root() {
