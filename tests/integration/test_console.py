@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import threading
 import time
 
 import httpx
@@ -159,6 +160,9 @@ def test_prompt_is_answered_with_a_picture_of_its_experts(page):
     assert element(page, "picture-canvas").is_displayed()
     element(page, "answer").send_keys(Keys.ARROW_LEFT)
     assert page.find_elements(By.CSS_SELECTOR, ".token.chosen")
+    wait_until(lambda: float(text(page, "rate").replace(",", "") or 0) > 0, 20, "a rate is shown")
+    wait_until(lambda: "console" in text(page, "tenants"), 20, "the console is a tenant")
+    assert "$" in text(page, "tenants"), "its tokens have a price"
 
 
 def test_an_answer_without_a_picture_says_so(browser):
@@ -186,9 +190,24 @@ def test_the_page_is_strict(cluster):
     assert httpx.put(base + "/api/cluster").status_code == 405
 
 
-def test_screenshots(page):
+def work(cluster, until):
+    """Requests of three tenants until a time."""
+    def ask(tenant, tokens):
+        while time.monotonic() < until:
+            cluster.complete(prompt="What is 12 + 30?", max_tokens=tokens, ignore_eos=True,
+                             user=tenant)
+    threads = [threading.Thread(target=ask, args=job)
+               for job in (("search", 96), ("search", 64), ("assistants", 48), ("reports", 16))]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_screenshots(page, cluster):
     if not SHOTS:
         pytest.skip("CONSOLE_SHOTS is not set")
+    workers = work(cluster, time.monotonic() + 75)
+    time.sleep(50)
     element(page, "prompt").send_keys("What is 12 + 30?", Keys.ENTER)
     wait_until(lambda: "tokens in" in text(page, "prompt-note"), 60, "answered")
     time.sleep(12)  # the replay, and what routers report of it
@@ -197,6 +216,8 @@ def test_screenshots(page):
         look(page, width, 900, scheme)
         time.sleep(1)
         shot(page, name, width, scheme)
+    for worker in workers:
+        worker.join()
 
 
 def test_a_killed_shard_is_seen_within_two_seconds(page, cluster):
