@@ -102,7 +102,7 @@ def cost():
                        [(f"topk(10, 3600 * {TENANT_COST})", "{{tenant}}")], MONEY, width=12, stacked=True),
             table("Tenants", "Total = with each tenant's part of idle and shared cost, in proportion to what it used. Bills: moesaic usage.",
                   [(f"3600 * {TENANT_COST}", "Used per hour", MONEY),
-                   (f"{TENANT_COST} / on () group_left (sum({rate('moesaic_tenant_cost_usd_total')}) > 0) * on () group_left {COST}",
+                   (f"{TENANT_COST} / on () group_left () (sum({rate('moesaic_tenant_cost_usd_total')}) > 0) * on () group_left () {COST}",
                     "Total per hour", MONEY),
                    (f"sum by (tenant) ({rate('moesaic_generated_tokens_total')})", "Generated/s", "short"),
                    (f"sum by (tenant) ({rate('moesaic_prompt_tokens_total')})", "Prompt/s", "short")], "tenant", width=12)]),

@@ -80,7 +80,7 @@ def saturation():
                        [("sum(moesaic_queue_bytes)", "queued bytes"), (f"sum({rate('moesaic_preemptions_total')})", "preemptions/s")], width=5)]),
         ("Routers: where a step's time goes", [
             timeseries("Step time by phase", "Mean per step. dispatch = waiting for the shards: if it is most, look at them.",
-                       [(f"sum by (phase) ({rate('moesaic_step_phase_seconds_total')}) / on () group_left sum({rate('moesaic_steps_total')})",
+                       [(f"sum by (phase) ({rate('moesaic_step_phase_seconds_total')}) / on () group_left () sum({rate('moesaic_steps_total')})",
                          "{{phase}}")], "s", stacked=True, see="alerts.md#intertokenlatencysloburn"),
             timeseries("Step duration", "From the start of a step to its last result.", quantiles("moesaic_step_duration_seconds"), "s"),
             timeseries("Tokens per step", "Mean positions computed at once: few = steps cost mostly their overhead.",

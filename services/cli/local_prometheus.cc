@@ -28,6 +28,10 @@ std::string TargetsPathIn(const std::string& state_dir) {
   return DirectoryIn(state_dir) + "/targets.json";
 }
 
+std::string MoreTargetsIn(const std::string& state_dir) {
+  return DirectoryIn(state_dir) + "/more_targets";
+}
+
 bool IsProgram(const std::string& path) {
   std::error_code error;
   return std::filesystem::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
@@ -62,7 +66,10 @@ std::string Configuration(const LocalPrometheusOptions& options) {
        {{{"job_name", "moesaic"},
          {"honor_labels", true},
          {"scrape_timeout", interval},
-         {"file_sd_configs", {{{"files", {TargetsPathIn(options.state_dir)}}}}}}}}};
+         {"file_sd_configs",
+          {{{"files",
+             {TargetsPathIn(options.state_dir),
+              MoreTargetsIn(options.state_dir) + "/*.json"}}}}}}}}};
   return root.dump(2) + "\n";
 }
 
@@ -91,6 +98,7 @@ absl::Status StartPrometheus(const LocalPrometheusOptions& options, Supervisor& 
   }
   const std::string directory = DirectoryIn(options.state_dir);
   MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(directory + "/data"));
+  MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(MoreTargetsIn(options.state_dir)));
   MOESAIC_RETURN_IF_ERROR(
       base::WriteFileAtomically(directory + "/prometheus.yml", Configuration(options)));
   MOESAIC_RETURN_IF_ERROR(WritePrometheusTargets(options.state_dir, supervisor));

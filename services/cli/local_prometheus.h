@@ -13,8 +13,10 @@ namespace moesaic::services {
 /// The Prometheus of a local cluster: a child like the others, on loopback, that scrapes every
 /// process of the cluster and evaluates Moesaic's rules. Plain value.
 struct LocalPrometheusOptions {
-  std::string program;    ///< Path of the program; empty = none is run.
-  std::string state_dir;  ///< Of the cluster; it has prometheus/ in there.
+  std::string program;  ///< Path of the program; empty = none is run.
+  /// Of the cluster; it has prometheus/ in there. Whatever else it is to scrape (a node exporter,
+  /// say) goes to prometheus/more_targets/*.json, in the format of file_sd.
+  std::string state_dir;
   std::string share_dir;  ///< rules/*.yml in there are loaded.
   int port = 0;           ///< 0 = any free one.
   absl::Duration scrape_interval = absl::Seconds(2);
@@ -30,8 +32,8 @@ absl::StatusOr<std::string> FindPrometheus(const std::string& choice);
 absl::Status StartPrometheus(const LocalPrometheusOptions& options, Supervisor& supervisor);
 
 /// What Prometheus is to scrape: every child with an HTTP address, in the format of file_sd, with
-/// the labels job ("moesaic"), cluster ("local"), role and name. A child that is down and will be started again stays
-/// in, so that its absence is seen; one that was told to leave does not.
+/// the labels job ("moesaic"), cluster ("local"), role and name. A child that is down and will be
+/// started again stays in, so that its absence is seen; one that was told to leave does not.
 std::string PrometheusTargets(const std::list<Supervisor::Child>& children);
 
 /// Replaces the file that Prometheus watches. Crash-safe.

@@ -1,9 +1,11 @@
 """Prometheus' rules: promtool accepts them, every alert is tested firing and silent, and rules, dashboards
 and runbooks name only what exists."""
+import functools
 import json
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ RULE_TESTS = sorted((MONITORING / "rules" / "tests").glob("*.yml"))
 HISTOGRAM_SUFFIX = re.compile(r"_(bucket|count|sum)$")
 
 
+@functools.cache
 def rules():
     return [rule for path in RULES for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
             for rule in group["rules"]]
@@ -26,6 +29,7 @@ def promtool(*arguments):
     return done.stdout
 
 
+@functools.cache
 def catalogue():
     """Kind by name, of every metric that a process may export."""
     found = {}
@@ -108,6 +112,37 @@ def test_the_catalogue_is_read():
 def test_rules_name_metrics_that_exist():
     assert not [(rule.get("alert", rule.get("record")), name) for rule in rules()
                 for name in unknown_metrics(rule["expr"])]
+
+
+def test_the_dashboards_are_what_the_generator_makes():
+    done = subprocess.run([sys.executable, MONITORING / "dashboards" / "generate.py", "--check"], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_dashboards_are_of_parts_that_any_grafana_has():
+    boards = [json.loads(path.read_text("utf-8")) for path in sorted((MONITORING / "dashboards").glob("*.json"))]
+    assert len(boards) == 7 and len({board["uid"] for board in boards}) == 7
+    for board in boards:
+        names = [(panel["title"], panel["type"]) for panel in board["panels"]]
+        assert len(set(names)) == len(names), board["title"]
+        for panel in board["panels"]:
+            assert panel["type"] in ("row", "timeseries", "stat", "gauge", "bargauge", "table", "heatmap")
+            assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+            if panel["type"] != "row":
+                assert panel["description"] and panel["links"] and panel["datasource"] == "$datasource", panel["title"]
+        taken = [(x, y) for panel in board["panels"] for at in [panel["gridPos"]]
+                 for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])]
+        assert len(set(taken)) == len(taken), f"{board['title']}: panels overlap"
+
+
+def test_dashboards_lead_to_runbooks_that_exist():
+    anchors = {rule["alert"].lower() for rule in rules() if "alert" in rule}
+    for path in (MONITORING / "dashboards").glob("*.json"):
+        for target in re.findall(r"\$\{docs\}/([^\"]+)", path.read_text("utf-8")):
+            page, _, anchor = target.partition("#")
+            assert page in ("alerts.md", "operations.md"), target
+            assert page != "alerts.md" or not anchor or anchor in anchors, target
 
 
 def test_dashboards_name_metrics_that_exist():
