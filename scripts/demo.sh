@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job on a fresh machine: installs what is missing, builds, starts a router, a coordinator and
-# three expert shards, asks one question (the model thinks before it answers), and shows how fast it was
-# and how many expert rows each shard computed.
+# three expert shards, and a Prometheus that watches them; asks one question (the model thinks before it
+# answers), and shows how fast it was and how many expert rows each shard computed.
 #   scripts/demo.sh          then stays up until Ctrl-C
 #   scripts/demo.sh --once   then stops
 set -euo pipefail
@@ -76,12 +76,15 @@ if $once; then
   step "done in $(awk -v seconds=$SECONDS 'BEGIN { printf "%.1f", seconds / 60 }') minutes"
   exit 0
 fi
-url=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["http"])' "$state/cluster.json")
+address() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1])).get(sys.argv[2], ""))' "$state/cluster.json" "$1"; }
+url=$(address http)
+prometheus=$(address prometheus)
 cat <<EOF
 
 The cluster stays up; Ctrl-C stops it. Try:
   $bin/moesaic chat --state-dir $state
   curl $url/v1/chat/completions -H 'Content-Type: application/json' \\
     -d '{"messages": [{"role": "user", "content": "$question"}], "max_tokens": 512}'
+  $prometheus/alerts  what Prometheus sees
 EOF
 wait "$cluster"
