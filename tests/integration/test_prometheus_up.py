@@ -11,9 +11,11 @@ from golden import checkpoint
 
 
 def targets(cluster):
-    """Health by name, of what Prometheus scrapes now."""
-    answer = httpx.get(cluster.state()["prometheus"] + "/api/v1/targets").json()
-    return {target["labels"]["name"]: target["health"] for target in answer["data"]["activeTargets"]}
+    """Health by name, of what Prometheus scrapes now; empty while it starts."""
+    answer = httpx.get(cluster.state()["prometheus"] + "/api/v1/targets")
+    if answer.status_code == 503:
+        return {}
+    return {target["labels"]["name"]: target["health"] for target in answer.json()["data"]["activeTargets"]}
 
 
 def all_up(cluster, names):
