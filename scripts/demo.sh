@@ -85,6 +85,6 @@ The cluster stays up; Ctrl-C stops it. Try:
   $bin/moesaic chat --state-dir $state
   curl $url/v1/chat/completions -H 'Content-Type: application/json' \\
     -d '{"messages": [{"role": "user", "content": "$question"}], "max_tokens": 512}'
-  $prometheus/alerts  what Prometheus sees
+  $prometheus in a browser: what Prometheus collects, and its alerts
 EOF
 wait "$cluster"
