@@ -153,6 +153,8 @@ class Coordinator {
   /// The same in numbers.
   const PlacementShortfall& shortfall() const { return shortfall_; }
   const WantedPlacement& wanted() const { return wanted_; }
+  /// Whether shards have come or gone since the last assignment.
+  bool assignment_pending() const { return !assigned_once_ || assignment_due_.has_value(); }
   const MoveExecutor& moves() const { return moves_; }
   const LoadStatistics& loads() const { return loads_; }
   const ClusterLoad& cluster_load() const { return cluster_load_; }

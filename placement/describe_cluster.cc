@@ -32,7 +32,9 @@ std::string StateOf(const Coordinator& coordinator, const Member& member) {
   const std::vector<std::uint32_t>& assigned = coordinator.wanted().UnitsOf(member.id);
   const bool complete =
       std::includes(member.held.begin(), member.held.end(), assigned.begin(), assigned.end());
-  return complete && !member.held.empty() ? "SERVING" : "LOADING";
+  if (complete && !member.held.empty()) return "SERVING";
+  // A shard may be given nothing, where it would make no step faster.
+  return complete && !coordinator.assignment_pending() ? "IDLE" : "LOADING";
 }
 
 std::string ProblemOf(const Coordinator& coordinator, const Member& member) {

@@ -4,7 +4,7 @@ import { byId, el, reconcile, setText } from './dom.js';
 import { bytes, number, plural } from './format.js';
 
 export const STATE_WORDS = {
-  SERVING: 'serving', LOADING: 'loading', SUSPECT: 'lost from sight', EVACUATING: 'handing over',
+  SERVING: 'serving', IDLE: 'idle', LOADING: 'loading', SUSPECT: 'lost from sight', EVACUATING: 'handing over',
   EVACUATED: 'emptied', DRAINING: 'draining', EXPIRED: 'gone',
 };
 

@@ -36,7 +36,8 @@ bool IsMoesaic(pid_t pid) {
   return !error && theirs == ours;
 }
 
-/// Whether exactly the wanted shards are there and each serves; `progress` says how far it is.
+/// Whether exactly the wanted shards are there and each serves, or could but is given nothing;
+/// `progress` says how far it is.
 absl::StatusOr<bool> Scaled(const ClusterFile& cluster, int wanted, std::string& progress) {
   MOESAIC_ASSIGN_OR_RETURN(const v1::DescribeClusterResponse described,
                            DescribeCluster(cluster.coordinator_address));
@@ -44,7 +45,8 @@ absl::StatusOr<bool> Scaled(const ClusterFile& cluster, int wanted, std::string&
   int others = 0;
   for (const v1::ShardStatus& shard : described.shards()) {
     if (shard.state() == "EXPIRED") continue;
-    (shard.state() == "SERVING" ? serving : others) += 1;
+    const bool there = shard.state() == "SERVING" || shard.state() == "IDLE";
+    (there ? serving : others) += 1;
   }
   progress = absl::StrFormat("%d of %d shards serve, %d come or go", serving, wanted, others);
   return serving == wanted && others == 0 && described.units_uncovered() == 0;

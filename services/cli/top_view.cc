@@ -60,6 +60,7 @@ std::string Ago(double seconds) {
 
 const char* StateWords(std::string_view state) {
   if (state == "SERVING") return "serving";
+  if (state == "IDLE") return "idle";
   if (state == "LOADING") return "loading";
   if (state == "SUSPECT") return "lost from sight";
   if (state == "EVACUATING") return "handing over";
