@@ -1,6 +1,6 @@
 #include "monitoring/process_metrics.h"
 
-#include <regex>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -18,9 +18,10 @@ class FakeClock final : public base::Clock {
 };
 
 double ValueOf(const std::string& text, const std::string& name) {
-  std::smatch match;
-  EXPECT_TRUE(std::regex_search(text, match, std::regex("\n" + name + " ([^\n]+)\n"))) << name;
-  return match.empty() ? -1 : std::stod(match[1]);
+  const std::string line = "\n" + name + " ";
+  const std::size_t at = text.find(line);
+  EXPECT_NE(at, std::string::npos) << name;
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + line.size()));
 }
 
 TEST(ProcessMetricsTest, TellsWhatTheProcessIsAndUses) {
