@@ -39,7 +39,7 @@ struct WorkCost {
 struct UsageRecord {
   std::string id;        ///< Unique for ever; writing a record twice leaves one row.
   std::string trace_id;  ///< W3C, 32 hexadecimal digits.
-  std::string tenant;    ///< As metrics name it.
+  std::string tenant;    ///< As the client named it; metrics may say "other".
   std::string model;
   std::string router;
   std::string endpoint;
