@@ -270,7 +270,9 @@ void Scheduler::RunStep(std::vector<StepEntry> entries) {
 void Scheduler::FinishStep(StepResult result) {
   const absl::Duration now = clock_.Monotonic();
   const std::vector<StepEntry> step = std::exchange(step_, {});
+  // Counted before anybody learns of it: a scrape after an answer shows the answer's steps.
   ShareOut(step, result);
+  RecordStep(step, result);
   TraceStep(step, result.times, now);
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
@@ -285,7 +287,6 @@ void Scheduler::FinishStep(StepResult result) {
       sequence.Report();
     }
   }
-  RecordStep(step, result);
   DropOverdue(now);
   MaybeStartStep();
 }
