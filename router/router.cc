@@ -207,10 +207,12 @@ absl::Status Router::Impl::BuildCore() {
                                                       " layers loaded");
                                       },
                                       clock_));
+  const model::ModelConfig& config = checkpoint_->config();
   capacity_ = std::make_unique<CapacityModel>(CapacityLimits{
       .max_num_seqs = core_->scheduler().max_num_seqs(),
       .max_step_tokens = options_.max_step_tokens,
-      .kv_tokens = std::int64_t{core_->scheduler().kv_blocks()} * options_.kv_block_tokens});
+      .kv_tokens = std::int64_t{core_->scheduler().kv_blocks()} * options_.kv_block_tokens,
+      .experts = static_cast<std::int64_t>(config.moe_layers.size()) * config.moe.num_experts});
   metrics_.OnScrape([this] {
     metrics_.Get(monitoring::metrics::kCapacityTokensPerSecond)
         .Set(capacity_->Predict().tokens_per_second);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 namespace moesaic::router {
 namespace {
@@ -12,81 +11,36 @@ constexpr double kThroughputSeconds = 10;
 /// Fewer steps and prompts than this say more of chance than of the load.
 constexpr double kEnoughSteps = 50;
 constexpr double kEnoughPrompts = 3;
-/// In squared rows a step: what one step of a few rows weighs.
-constexpr double kRidge = 1;
-
-using Terms = std::array<double, 3>;
-
-/// Coefficients of the terms in `used`, by elimination; the others are 0.
-Terms Solve(std::array<Terms, 3> a, Terms y, const std::array<bool, 3>& used) {
-  for (int i = 0; i < 3; ++i) {
-    a[i][i] += i == 0 ? 0 : kRidge;
-    if (used[i]) continue;
-    for (int k = 0; k < 3; ++k) a[i][k] = a[k][i] = 0;
-    a[i][i] = 1;
-    y[i] = 0;
-  }
-  for (int i = 0; i < 3; ++i) {  // symmetric and positive definite: no pivoting
-    if (a[i][i] <= 0) return {};
-    for (int k = i + 1; k < 3; ++k) {
-      const double factor = a[k][i] / a[i][i];
-      for (int j = i; j < 3; ++j) a[k][j] -= factor * a[i][j];
-      y[k] -= factor * y[i];
-    }
-  }
-  Terms x{};
-  for (int i = 2; i >= 0; --i) {
-    double rest = y[i];
-    for (int j = i + 1; j < 3; ++j) rest -= a[i][j] * x[j];
-    x[i] = rest / a[i][i];
-  }
-  return x;
-}
-
-/// The same, but no more of anything makes a step shorter.
-Terms SolveNonNegative(const std::array<Terms, 3>& a, const Terms& y) {
-  std::array<bool, 3> used = {true, true, true};
-  Terms x = Solve(a, y, used);
-  for (int round = 0; round < 2; ++round) {
-    const int worst = x[1] < x[2] ? 1 : 2;
-    if (x[worst] >= 0) break;
-    used[worst] = false;
-    x = Solve(a, y, used);
-  }
-  x[0] = std::max(0.0, x[0]);
-  return x;
-}
-
-double At(const Terms& x, double rows, double chosen) { return x[0] + x[1] * rows + x[2] * chosen; }
 
 }  // namespace
 
 void CapacityModel::Fade(absl::Duration now) {
-  const double age = absl::ToDoubleSeconds(now - faded_at_);
+  const double age = std::max(0.0, absl::ToDoubleSeconds(now - faded_at_));
   faded_at_ = now;
-  const double keep = std::exp(-std::max(0.0, age) / kTimeConstantSeconds);
-  for (auto& row : fit_.products) {
-    for (double& value : row) value *= keep;
+  const double keep = std::exp(-age / kTimeConstantSeconds);
+  fit_.Fade(keep);
+  for (double* sum : {&steps_, &prompt_tokens_, &generated_tokens_, &prompts_, &rows_, &spread_}) {
+    *sum *= keep;
   }
-  for (double& value : fit_.busy) value *= keep;
-  for (double& value : fit_.waiting) value *= keep;
-  for (double* sum : {&steps_, &prompt_tokens_, &generated_tokens_, &prompts_}) *sum *= keep;
-  recent_tokens_ *= std::exp(-std::max(0.0, age) / kThroughputSeconds);
+  recent_tokens_ *= std::exp(-age / kThroughputSeconds);
 }
 
 void CapacityModel::OnStep(const StepSample& step, absl::Duration now) {
   const double rows = step.prefill_rows + step.decode_rows;
-  const Terms terms = {1, rows, static_cast<double>(step.sampled_rows)};
   const double waiting = step.times[StepPhase::kDispatch];
-  const double busy = std::max(0.0, step.seconds - waiting);
+  const StepTerms terms = {.rows = rows,
+                           .chosen = static_cast<double>(step.sampled_rows),
+                           .experts = static_cast<double>(step.experts)};
   base::MutexLock lock(mutex_);
   Fade(now);
-  for (int i = 0; i < kTerms; ++i) {
-    for (int k = 0; k < kTerms; ++k) fit_.products[i][k] += terms[i] * terms[k];
-    fit_.busy[i] += terms[i] * busy;
-    fit_.waiting[i] += terms[i] * waiting;
-  }
+  fit_.Add(terms, {.busy = std::max(0.0, step.seconds - waiting), .waiting = waiting});
   steps_ += 1;
+  rows_ += rows;
+  if (limits_.experts > 0) {
+    // When all were touched: between the last but one row and this.
+    const double left = std::max(0.5, static_cast<double>(limits_.experts - step.experts));
+    spread_ -= std::log(left / static_cast<double>(limits_.experts));
+  }
   prompt_tokens_ += step.prefill_rows;
   generated_tokens_ += step.sampled_rows;
   // A generated position is one row; tokens chosen beyond those come of the ends of prompts.
@@ -98,6 +52,10 @@ double CapacityModel::Throughput(absl::Duration now) const {
   base::MutexLock lock(mutex_);
   const double age = std::max(0.0, absl::ToDoubleSeconds(now - faded_at_));
   return recent_tokens_ * std::exp(-age / kThroughputSeconds) / kThroughputSeconds;
+}
+
+double CapacityModel::ExpertsOf(double rows) const {
+  return static_cast<double>(limits_.experts) * (1 - std::exp(-spread_ / rows_ * rows));
 }
 
 Capacity CapacityModel::Predict() const {
@@ -115,11 +73,10 @@ Capacity CapacityModel::Predict() const {
   const double rows_per_token = prompt / generated + (generated - 1) / generated;
   chosen = std::min(chosen, limits_.max_step_tokens / rows_per_token);
   const double rows = chosen * rows_per_token;
-  const double busy = At(SolveNonNegative(fit_.products, fit_.busy), rows, chosen);
-  const double waiting = At(SolveNonNegative(fit_.products, fit_.waiting), rows, chosen);
-  capacity.step_seconds = busy + waiting;
+  const StepCost step = fit_.Predict({.rows = rows, .chosen = chosen, .experts = ExpertsOf(rows)});
+  capacity.step_seconds = step.busy + step.waiting;
   if (capacity.step_seconds <= 0) return {};
-  capacity.waiting_share = waiting / capacity.step_seconds;
+  capacity.waiting_share = step.waiting / capacity.step_seconds;
   capacity.tokens_per_second = chosen / capacity.step_seconds;
   return capacity;
 }

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "router/scheduler/step_cost_fit.h"
 #include "router/scheduler/step_sample.h"
 
 namespace moesaic::router {
@@ -14,6 +14,7 @@ struct CapacityLimits {
   int max_num_seqs = 0;
   int max_step_tokens = 0;
   std::int64_t kv_tokens = 0;  ///< What the whole KV cache holds.
+  std::int64_t experts = 0;    ///< Routed experts of all layers.
 };
 
 /// What a router could deliver with the present mix of requests.
@@ -28,11 +29,12 @@ struct Capacity {
 /// Learns what steps cost and what requests are like, and says what steps full of such requests
 /// would deliver.
 ///
-/// A step costs a + b rows + c tokens chosen, for this process and for the wait for shards apart:
-/// weighted least squares over the steps of about the last two minutes, ridge-regularised towards
-/// b = c = 0 and clamped at 0. At saturation with prompts of P and answers of G tokens, d tokens
-/// are chosen a step while d P / G prompt rows are computed; the sequences in their prefill, one
-/// per d / G steps and chunk of a prompt, choose none. Thread-safe.
+/// A step costs a + b rows + c tokens chosen + d distinct experts (StepCostFit), for this process
+/// and for the wait for shards apart, over the steps of about the last two minutes. r rows touch
+/// E (1 - exp(-q r)) of E experts: q, which skewed routing makes small, is learned as well. At
+/// saturation with prompts of P and answers of G tokens, d tokens are chosen a step while d P / G
+/// prompt rows are computed; the sequences in their prefill, one per d / G steps and chunk of a
+/// prompt, choose none. Thread-safe.
 class CapacityModel {
  public:
   explicit CapacityModel(CapacityLimits limits) : limits_(limits) {}
@@ -43,25 +45,21 @@ class CapacityModel {
   double Throughput(absl::Duration now) const;
 
  private:
-  static constexpr int kTerms = 3;
-  /// Sums of a least-squares fit of two quantities over the same terms.
-  struct Fit {
-    std::array<std::array<double, kTerms>, kTerms> products{};
-    std::array<double, kTerms> busy{};
-    std::array<double, kTerms> waiting{};
-  };
-
   void Fade(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Distinct experts that `rows` touch.
+  double ExpertsOf(double rows) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CapacityLimits limits_;
   mutable base::Mutex mutex_;
   absl::Duration faded_at_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
-  Fit fit_ ABSL_GUARDED_BY(mutex_);
+  StepCostFit fit_ ABSL_GUARDED_BY(mutex_);
   double steps_ ABSL_GUARDED_BY(mutex_) = 0;
   double prompt_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   double generated_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   double recent_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   double prompts_ ABSL_GUARDED_BY(mutex_) = 0;  // whose last row was computed
+  double rows_ ABSL_GUARDED_BY(mutex_) = 0;
+  double spread_ ABSL_GUARDED_BY(mutex_) = 0;  // -log(share of experts not touched), summed
 };
 
 }  // namespace moesaic::router

@@ -269,10 +269,11 @@ void Scheduler::RunStep(std::vector<StepEntry> entries) {
 
 void Scheduler::FinishStep(StepResult result) {
   const absl::Duration now = clock_.Monotonic();
+  const absl::Duration started = step_started_;
   const std::vector<StepEntry> step = std::exchange(step_, {});
   // Counted before anybody learns of it: a scrape after an answer shows the answer's steps.
   ShareOut(step, result);
-  RecordStep(step, result);
+  StepSample sample = RecordStep(step, result);
   TraceStep(step, result.times, now);
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
@@ -289,6 +290,10 @@ void Scheduler::FinishStep(StepResult result) {
   }
   DropOverdue(now);
   MaybeStartStep();
+  if (!options_.on_step) return;
+  const absl::Duration next = step_.empty() ? clock_.Monotonic() : step_started_;
+  sample.seconds = absl::ToDoubleSeconds(next - started);
+  options_.on_step(sample);
 }
 
 void Scheduler::ShareOut(const std::vector<StepEntry>& step, StepResult& result) {
@@ -315,10 +320,8 @@ void Scheduler::ShareOut(const std::vector<StepEntry>& step, StepResult& result)
   counters_.busy_seconds += busy;
 }
 
-void Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepResult& result) {
-  StepSample sample{.experts = result.experts,
-                    .seconds = absl::ToDoubleSeconds(clock_.Monotonic() - step_started_),
-                    .times = result.times};
+StepSample Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepResult& result) {
+  StepSample sample{.experts = result.experts, .times = result.times};
   for (const StepEntry& entry : step) {
     sample.prefill_rows += entry.prefill_rows;
     sample.decode_rows += entry.tokens - entry.prefill_rows;
@@ -326,8 +329,7 @@ void Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepResult&
   }
   counters_.prompt_tokens += sample.prefill_rows;
   counters_.generated_tokens += sample.sampled_rows;
-  if (options_.on_step) options_.on_step(sample);
-  if (options_.metrics == nullptr) return;
+  if (options_.metrics == nullptr) return sample;
   SchedulerMetrics& metrics = *options_.metrics;
   const std::int32_t rows = sample.prefill_rows + sample.decode_rows;
   const double busy_per_row = sample.times.busy() / rows;
@@ -339,6 +341,7 @@ void Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepResult&
   for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
     metrics.phases[phase].Increment(sample.times.seconds[phase]);
   }
+  return sample;
 }
 
 void Scheduler::TraceStep(const std::vector<StepEntry>& step, const StepTimes& times,

@@ -109,7 +109,8 @@ class Scheduler final : public Generator {
   void FinishStep(StepResult result);
   /// Gives the sequences of a step the machine time it took.
   void ShareOut(const std::vector<StepEntry>& step, StepResult& result);
-  void RecordStep(const std::vector<StepEntry>& step, const StepResult& result);
+  /// Counts the step; the sample has no `seconds` yet.
+  StepSample RecordStep(const std::vector<StepEntry>& step, const StepResult& result);
   /// Tells the traces of the step's requests of it.
   void TraceStep(const std::vector<StepEntry>& step, const StepTimes& times, absl::Duration now);
   /// Releases its blocks and takes it out of the running set.

@@ -235,6 +235,7 @@ TEST_F(SchedulerTest, GivesEveryRequestItsPartOfTheTimeOfItsSteps) {
   EXPECT_EQ(metrics.busy_prefill.Value(), 15);
   EXPECT_EQ(metrics.busy_decode.Value(), 2);
   EXPECT_EQ(metrics.phases[static_cast<std::size_t>(StepPhase::kDispatch)].Value(), 20);
+  Settle();  // a sample comes when the next step has begun
   ASSERT_EQ(samples.size(), 2u);
   EXPECT_EQ(samples[1].prefill_rows, 6);
   EXPECT_EQ(samples[1].decode_rows, 1);

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+
+namespace moesaic::router {
+
+/// What a step consists of. Its first term is 1: what every step costs.
+struct StepTerms {
+  double rows = 0;
+  double chosen = 0;   ///< Tokens: rows that go through the head.
+  double experts = 0;  ///< Distinct ones, summed over layers.
+};
+
+/// Seconds of a step.
+struct StepCost {
+  double busy = 0;     ///< This process at work.
+  double waiting = 0;  ///< For the shards.
+};
+
+/// Least squares of the costs of steps over their terms, in which no more of anything makes a step
+/// shorter: of the fits over all subsets of the terms, the best without a negative coefficient.
+/// Keeps sums only. Not thread-safe.
+class StepCostFit {
+ public:
+  void Add(const StepTerms& terms, const StepCost& cost);
+  /// Weighs all that was added by `keep`.
+  void Fade(double keep);
+  StepCost Predict(const StepTerms& terms) const;
+
+ private:
+  static constexpr int kTerms = 4;
+  using Vector = std::array<double, kTerms>;
+  using Matrix = std::array<Vector, kTerms>;
+
+  static Vector ValuesOf(const StepTerms& terms);
+  static Vector Solve(Matrix a, Vector y, unsigned used);
+  Vector SolveNonNegative(const Vector& y) const;
+
+  Matrix products_{};
+  Vector busy_{};
+  Vector waiting_{};
+};
+
+}  // namespace moesaic::router

@@ -1,0 +1,59 @@
+#include "router/scheduler/step_cost_fit.h"
+
+#include <cmath>
+
+#include "gtest/gtest.h"
+
+namespace moesaic::router {
+namespace {
+
+/// 16 experts in each of 4 layers, of which a row chooses 3.
+double ExpertsOf(double rows) { return 64 * (1 - std::pow(13.0 / 16, rows)); }
+
+TEST(StepCostFitTest, TellsRowsTokensAndExpertsApart) {
+  const auto cost = [](const StepTerms& terms) {
+    return StepCost{.busy = 1e-3 + 1e-5 * terms.rows + 5e-5 * terms.chosen,
+                    .waiting = 5e-4 + 2e-5 * terms.rows + 1e-4 * terms.experts};
+  };
+  StepCostFit fit;
+  const auto add = [&](double prefill, double decode) {
+    const StepTerms terms = {.rows = prefill + decode,
+                             .chosen = decode + (prefill > 0),
+                             .experts = ExpertsOf(prefill + decode)};
+    fit.Add(terms, cost(terms));
+  };
+  for (int round = 0; round < 20; ++round) {
+    add(20 + 3 * round, round % 4);
+    for (int token = 0; token < 10; ++token) add(0, 1 + (round + token) % 4);
+  }
+  // Ten times what any step had: only the terms themselves say what that costs.
+  const StepTerms full = {.rows = 140, .chosen = 64, .experts = 64};
+  EXPECT_NEAR(fit.Predict(full).busy / cost(full).busy, 1, 0.02);
+  EXPECT_NEAR(fit.Predict(full).waiting / cost(full).waiting, 1, 0.02);
+}
+
+TEST(StepCostFitTest, NothingMakesAStepShorter) {
+  StepCostFit fit;
+  for (int rows = 1; rows < 30; ++rows) {
+    const StepTerms terms = {.rows = 1.0 * rows, .chosen = 1, .experts = ExpertsOf(rows)};
+    fit.Add(terms, {.busy = 1e-3 - 1e-5 * rows, .waiting = 1e-3});
+  }
+  const StepTerms full = {.rows = 400, .chosen = 64, .experts = 64};
+  EXPECT_GE(fit.Predict(full).busy, 7e-4);
+  EXPECT_NEAR(fit.Predict(full).waiting, 1e-3, 5e-5);
+}
+
+TEST(StepCostFitTest, WhatIsOldWeighsLittle) {
+  StepCostFit fit;
+  const auto add = [&](double seconds) {
+    for (int rows = 1; rows < 30; ++rows) fit.Add({.rows = 1.0 * rows}, {.busy = seconds * rows});
+  };
+  add(1);
+  fit.Fade(0.001);
+  add(2);
+  EXPECT_NEAR(fit.Predict({.rows = 10}).busy, 20, 0.1);
+  EXPECT_EQ(StepCostFit().Predict({.rows = 10}).busy, 0);
+}
+
+}  // namespace
+}  // namespace moesaic::router
