@@ -177,7 +177,9 @@ def test_pods_become_targets(tmp_path):
     promtool("check", "config", "--syntax-only", tmp_path / "prometheus.yml")
     found = json.loads(promtool("check", "service-discovery", "--timeout=3s",
                                 tmp_path / "prometheus.yml", "moesaic"))
-    targets = [target["labels"] for target in found if target.get("labels")]
+    # promtool lists them in no order of its own.
+    targets = sorted((target["labels"] for target in found if target.get("labels")),
+                     key=lambda labels: labels["__address__"])
     assert [target["__address__"] for target in targets] == ["10.0.0.1:9090", "[fd00::1]:9090"]
     kept = {name: value for name, value in targets[0].items() if not name.startswith("__")}
     assert kept == {"job": "moesaic", "cluster": "olmoe", "role": "shard", "name": "shard-0",
