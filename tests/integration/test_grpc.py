@@ -43,6 +43,21 @@ def test_generate_equals_http_and_resumes(olmoe, inference):
     assert generate(inference, max_tokens=12, resume_token_ids=tokens[:5]) == tokens[5:]
 
 
+def test_a_trace_and_a_tenant_come_as_metadata(olmoe, inference):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    call = inference.Generate(
+        stubs.inference.GenerateRequest(
+            prompt_token_ids=stubs.inference.TokenIds(ids=[5, 6, 7]), max_tokens=2,
+            ignore_eos=True),
+        metadata=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01"),
+                  ("x-moesaic-tenant", "by-grpc")])
+    assert list(call)
+    (answered,) = [value for key, value in call.initial_metadata() if key == "traceparent"]
+    version, answered_trace, span, flags = answered.split("-")
+    assert (version, answered_trace, flags) == ("00", trace, "01") and span != "00f067aa0ba902b7"
+    assert 'moesaic_generated_tokens_total{tenant="by-grpc"} 2' in olmoe.http.get("/metrics").text
+
+
 def test_bad_requests_have_codes(inference):
     with pytest.raises(grpc.RpcError) as raised:
         list(inference.Generate(stubs.inference.GenerateRequest(
