@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::size_t kMaxPromptBytes = 8192;
 constexpr int kMaxTokens = 512;
+/// Of a whole answer: 8 KiB a token, of which the experts of DeepSeek-V3's 58 layers are 2.5.
+constexpr std::size_t kMaxAnswerBytes = std::size_t{8192} * kMaxTokens;
 constexpr char kNoPicture[] =
     "this router does not show which experts it used: start it with --enable-return-routed-experts";
 
@@ -39,7 +41,7 @@ void Interrupt(const std::shared_ptr<int>& fd) {
 }
 
 bool RefusesExperts(const http::Response& response) {
-  return response.status == 400 && absl::StrContains(response.body, "return_routed_experts");
+  return response.status == 400 && absl::StrContains(response.body, "stream_routed_experts");
 }
 
 }  // namespace
@@ -69,7 +71,7 @@ absl::StatusOr<std::string> ConsoleChat::RouterBody(std::string_view console_bod
                          {"stream", true},
                          {"return_token_ids", true},
                          {"user", "console"}};
-  if (with_experts) body["return_routed_experts"] = true;
+  if (with_experts) body["stream_routed_experts"] = true;
   return body.dump();
 }
 
@@ -113,7 +115,7 @@ void ConsoleChat::Answer(std::shared_ptr<http::Exchange> exchange, const std::st
 void ConsoleChat::Run(http::Exchange& exchange, const std::string& router, int interrupt_fd) {
   http::ClientOptions options;
   options.interrupt_fd = interrupt_fd;
-  options.max_response_bytes = 1 << 20;
+  options.max_response_bytes = kMaxAnswerBytes;
   const absl::StatusOr<http::Client> client = http::Client::Create("http://" + router, options);
   if (!client.ok()) return exchange.Respond(http::ErrorResponse(client.status()));
   bool begun = false;

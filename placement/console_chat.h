@@ -12,8 +12,8 @@
 
 namespace moesaic::placement {
 
-/// The console's prompt box: passes a prompt to a router and its streamed answer back, asking for
-/// the experts that each token used. A router that does not show them answers without; the stream's
+/// The console's prompt box: passes a prompt to a router and its streamed answer back, each chunk
+/// with the experts of its tokens. A router that does not show them answers without; the stream's
 /// first event then says so. Few at a time, each on a thread of its own. Thread-safe.
 class ConsoleChat {
  public:

@@ -1,16 +1,13 @@
-// The prompt box: an answer token by token, and which experts computed each of them.
+// The prompt box: an answer token by token, and which experts computed each of them, as they come.
 
 import { byId, colourOf, el, mix, rgb, setText, sizeCanvas } from './dom.js';
 import { plural } from './format.js';
 
-const STEP_MS = 90; // of the replay once the picture has come
-
-let tokens = []; // {text, row, thinking}
-let promptTokens = 0;
-let routing = null; // {rows, layers, topK, data: Int32Array}
+let tokens = []; // {text, ids, experts: Int32Array [layers × topK] or null, layers, topK}
 let chosen = -1;
+let following = true; // the picture goes along with the answer, until somebody points at a token
 let controller = null;
-let replay = 0;
+let frame = 0;
 let expertCount = 0;
 
 const stillMotion = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -32,26 +29,21 @@ async function readEvents(response, onEvent) {
   }
 }
 
-function decodeRouting(base64, [rows, layers, topK]) {
-  const raw = atob(base64);
-  const buffer = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i += 1) buffer[i] = raw.charCodeAt(i);
-  return { rows, layers, topK, data: new Int32Array(buffer.buffer) };
+/** Experts of the last token of a choice: per layer, the heaviest first. */
+function expertsOf(choice) {
+  if (!choice.routed_experts) return { experts: null };
+  const [rows, layers, topK] = choice.routed_experts_shape;
+  const bytes = Uint8Array.from(atob(choice.routed_experts), (letter) => letter.charCodeAt(0));
+  const all = new Int32Array(bytes.buffer);
+  return { experts: all.subarray((rows - 1) * layers * topK), layers, topK };
 }
 
-/** Experts of one token: [layer] → expert numbers, the heaviest first. */
-function expertsAt(row) {
-  const per = routing.layers * routing.topK;
-  return Array.from({ length: routing.layers }, (_, layer) => [...routing.data.subarray(row * per + layer * routing.topK, row * per + (layer + 1) * routing.topK)]);
-}
-
-function addToken(text, ids, thinking) {
-  // Characters of several tokens may come together: they share the row of the last.
-  const row = promptTokens - 1 + tokens.reduce((sum, token) => sum + token.ids, 0) + Math.max(0, ids - 1);
+function addToken(text, ids, thinking, experts) {
+  // Characters of several tokens may come together: they show the experts of the last.
   const index = tokens.length;
-  tokens.push({ text, ids, row });
+  tokens.push({ text, ids, ...experts });
   const span = el('span', { class: thinking ? 'token thinking' : 'token' }, text);
-  span.addEventListener('pointerenter', () => routing && choose(index));
+  span.addEventListener('pointerenter', () => pointAt(index));
   byId('answer').append(span);
 }
 
@@ -61,59 +53,64 @@ function take(chunk) {
     setText('prompt-note', chunk.no_picture);
     return;
   }
-  if (chunk.prompt_token_ids) promptTokens = chunk.prompt_token_ids.length;
   const choice = chunk.choices?.[0];
   if (!choice) return;
   const ids = choice.token_ids?.length ?? 0;
   const { reasoning_content: thought, content } = choice.delta ?? {};
-  if (thought || content || ids > 0) addToken(thought || content || '', ids, Boolean(thought));
-  if (choice.routed_experts) routing = decodeRouting(choice.routed_experts, choice.routed_experts_shape);
+  if (thought || content || ids > 0) addToken(thought || content || '', ids, Boolean(thought), expertsOf(choice));
+  if (following && !stillMotion()) frame ||= requestAnimationFrame(chooseLast);
 }
 
 export function redrawPicture() {
-  if (!routing || chosen < 0) return;
+  if (chosen < 0) return;
+  const { experts, layers, topK } = tokens[chosen];
   const canvas = byId('picture-canvas');
   const width = canvas.clientWidth;
   if (width === 0) return;
   const cellWidth = width / expertCount;
-  const cellHeight = Math.max(4, Math.min(18, Math.floor(260 / routing.layers)));
-  const context = sizeCanvas(canvas, width, routing.layers * cellHeight);
+  const cellHeight = Math.max(4, Math.min(18, Math.floor(260 / layers)));
+  const context = sizeCanvas(canvas, width, layers * cellHeight);
   const [low, hot] = ['c-low', 'c-hot'].map(colourOf);
   const gap = cellWidth > 5 ? 1 : 0;
-  const used = expertsAt(Math.min(tokens[chosen].row, routing.rows - 1));
-  for (let layer = 0; layer < routing.layers; layer += 1) {
+  for (let layer = 0; layer < layers; layer += 1) {
     context.fillStyle = rgb(low);
     for (let expert = 0; expert < expertCount; expert += 1) context.fillRect(expert * cellWidth, layer * cellHeight, cellWidth - gap, cellHeight - gap);
-    used[layer].forEach((expert, rank) => {
-      context.fillStyle = rgb(mix(hot, low, 0.45 * rank / Math.max(1, routing.topK - 1)));
+    experts.subarray(layer * topK, (layer + 1) * topK).forEach((expert, rank) => {
+      context.fillStyle = rgb(mix(hot, low, 0.45 * rank / Math.max(1, topK - 1)));
       context.fillRect(expert * cellWidth, layer * cellHeight, Math.max(2, cellWidth - gap), cellHeight - gap);
     });
   }
 }
 
 function choose(index) {
-  chosen = index;
+  if (!tokens[index]?.experts) return;
   const spans = byId('answer').children;
-  for (let i = 0; i < spans.length; i += 1) spans[i].classList.toggle('chosen', i === index);
-  setText('picture-caption', `Experts that computed “${tokens[index].text.trim() || '␣'}”: ${routing.topK} of ${expertCount} in each of ${routing.layers} layers`);
+  spans[chosen]?.classList.remove('chosen');
+  chosen = index;
+  spans[chosen].classList.add('chosen');
+  const { text, layers, topK } = tokens[chosen];
+  byId('picture').hidden = false;
+  setText('picture-caption', `Experts that computed “${text.trim() || '␣'}”: ${topK} of ${expertCount} in each of ${layers} layers`);
   redrawPicture();
 }
 
-async function showPicture() {
-  if (!routing || tokens.length === 0) return;
-  byId('picture').hidden = false;
-  const mine = ++replay;
-  for (let i = stillMotion() ? tokens.length - 1 : 0; i < tokens.length && mine === replay; i += 1) {
-    if (tokens[i].text === '') continue; // the end token has no text
-    choose(i);
-    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
-  }
+/** The newest token that can be seen: an end token has no text. */
+function chooseLast() {
+  frame = 0;
+  if (!following) return;
+  byId('answer').scrollTop = byId('answer').scrollHeight;
+  choose(tokens.findLastIndex((token) => token.text && token.experts));
+}
+
+/** The reader's own choice: from here on the picture stays. */
+function pointAt(index) {
+  following = false;
+  choose(index);
 }
 
 async function send(event) {
   event.preventDefault();
-  replay += 1;
-  [tokens, promptTokens, routing, chosen] = [[], 0, null, -1];
+  [tokens, chosen, following] = [[], -1, true];
   byId('answer').replaceChildren();
   byId('answer').hidden = false;
   byId('picture').hidden = true;
@@ -143,7 +140,7 @@ async function send(event) {
   }
   byId('send').disabled = false;
   byId('stop').hidden = true;
-  await showPicture();
+  chooseLast();
 }
 
 export function setExpertCount(count) {
@@ -161,10 +158,9 @@ export function startPrompt() {
   });
   byId('answer').addEventListener('keydown', (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step || !routing) return;
+    if (!step || chosen < 0) return;
     event.preventDefault();
-    replay += 1;
-    choose(Math.max(0, Math.min(tokens.length - 1, chosen + step)));
+    pointAt(Math.max(0, Math.min(tokens.length - 1, chosen + step)));
   });
   new ResizeObserver(redrawPicture).observe(byId('prompt-form'));
 }

@@ -24,8 +24,9 @@ struct AnswerContext {
   bool include_usage = false;  ///< In a stream: a usage chunk at the end.
   bool logprobs = false;
   bool return_token_ids = false;
-  bool reasoning = false;  ///< Answers are divided into reasoning and content.
-  bool degraded = false;   ///< Say how many tokens of a choice lacked experts.
+  bool stream_routed_experts = false;  ///< In a stream: each chunk has the experts of its tokens.
+  bool reasoning = false;              ///< Answers are divided into reasoning and content.
+  bool degraded = false;               ///< Say how many tokens of a choice lacked experts.
   /// By prompt; used for return_token_ids and echoed log-probabilities.
   std::vector<std::vector<std::int32_t>> prompt_token_ids;
   int moe_layers = 0;

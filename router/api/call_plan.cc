@@ -61,6 +61,9 @@ absl::Status CheckOptions(const GenerationFields& fields, std::size_t prompts,
   if (fields.return_routed_experts && !context.enable_return_routed_experts) {
     return NeedsOption("return_routed_experts");
   }
+  if (fields.stream_routed_experts && !context.enable_return_routed_experts) {
+    return NeedsOption("stream_routed_experts");
+  }
   if (!fields.replay_routed_experts.empty() && !context.enable_replay_routed_experts) {
     return NeedsOption("replay_routed_experts");
   }
@@ -85,6 +88,7 @@ GenerationRequest MakePrototype(const GenerationFields& fields, const PlanContex
   prototype.top_logprobs = fields.top_logprobs;
   prototype.prompt_top_logprobs = context.prompt_top_logprobs;
   prototype.return_routed_experts = fields.return_routed_experts;
+  prototype.stream_routed_experts = fields.stream_routed_experts;
   prototype.replay_routed_experts = fields.replay_routed_experts;
   prototype.deadline = context.arrived + context.timeout;
   return prototype;

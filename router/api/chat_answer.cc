@@ -43,7 +43,8 @@ std::vector<Json> ChatAnswer::Chunks(const ChoiceDelta& delta) {
     }
     chunks.push_back(std::move(chunk));
   }
-  const bool shows_tokens = context_.logprobs || context_.return_token_ids;
+  const bool shows_tokens =
+      context_.logprobs || context_.return_token_ids || context_.stream_routed_experts;
   const auto content_begin = static_cast<std::size_t>(delta.reasoning_tokens);
   const std::size_t end = delta.token_ids.size();
   if (!delta.reasoning.empty() || (shows_tokens && content_begin > 0)) {
@@ -83,6 +84,12 @@ Json ChatAnswer::PartChunk(const ChoiceDelta& delta, Json text, std::size_t begi
   }
   if (context_.return_token_ids) {
     choice["token_ids"] = absl::MakeSpan(delta.token_ids).subspan(begin, end - begin);
+  }
+  if (context_.stream_routed_experts && begin < end) {
+    const std::size_t width = delta.token_experts.size() / delta.token_ids.size();
+    AddRoutedExperts(
+        context_, absl::MakeSpan(delta.token_experts).subspan(begin * width, (end - begin) * width),
+        choice);
   }
   return chunk;
 }

@@ -15,6 +15,7 @@ std::vector<Json> CompletionAnswer::Chunks(const ChoiceDelta& delta) {
   const bool first = !progress.begun;
   Add(delta, progress);
   const bool shows_tokens = (context_.logprobs && !progress.logprobs.tokens.empty()) ||
+                            !progress.routed_experts.empty() ||
                             (context_.return_token_ids && (first || !progress.token_ids.empty()));
   if (progress.text.empty() && !shows_tokens && !progress.finish_reason) return {};
   Json chunk = AnswerHead(context_, "text_completion");
@@ -57,9 +58,11 @@ void CompletionAnswer::Add(const ChoiceDelta& delta, Choice& choice) {
       AddToken(logprob.token_id, &logprob, choice);
     }
   }
+  choice.routed_experts.insert(choice.routed_experts.end(), delta.token_experts.begin(),
+                               delta.token_experts.end());
   if (!delta.finish_reason) return;
   choice.finish_reason = delta.finish_reason;
-  choice.routed_experts = delta.routed_experts;
+  if (!context_.stream_routed_experts) choice.routed_experts = delta.routed_experts;
   choice.degraded_tokens = delta.degraded_tokens;
 }
 

@@ -33,7 +33,7 @@ class CompletionAnswer final : public AnswerFormat {
     std::vector<std::int32_t> token_ids;
     Logprobs logprobs;
     std::optional<FinishReason> finish_reason;
-    std::vector<std::int32_t> routed_experts;
+    std::vector<std::int32_t> routed_experts;  // of the tokens above, when streamed
     int degraded_tokens = 0;
   };
 

@@ -116,6 +116,8 @@ void GenerationCall::AddTokens(GenerationEvent& event, Choice& choice) {
   ChoiceDelta& delta = choice.delta;
   std::move(event.prompt_logprobs.begin(), event.prompt_logprobs.end(),
             std::back_inserter(delta.prompt_logprobs));
+  const std::size_t experts_per_token =
+      event.token_ids.empty() ? 0 : event.token_experts.size() / event.token_ids.size();
   std::size_t used = 0;
   while (used < event.token_ids.size() && !choice.text.stopped()) {
     const bool is_stop_token = event.last_is_stop_token && used + 1 == event.token_ids.size();
@@ -129,6 +131,9 @@ void GenerationCall::AddTokens(GenerationEvent& event, Choice& choice) {
   delta.token_ids.insert(delta.token_ids.end(), event.token_ids.begin(),
                          event.token_ids.begin() + static_cast<std::ptrdiff_t>(used));
   std::move(event.logprobs.begin(), event.logprobs.end(), std::back_inserter(delta.logprobs));
+  delta.token_experts.insert(
+      delta.token_experts.end(), event.token_experts.begin(),
+      event.token_experts.begin() + static_cast<std::ptrdiff_t>(used * experts_per_token));
 }
 
 void GenerationCall::Finish(GenerationEvent& event, Choice& choice) {

@@ -53,6 +53,7 @@ struct ChoiceDelta {
   std::vector<TokenLogprob> logprobs;         ///< One per token when asked for.
   std::vector<TokenLogprob> prompt_logprobs;  ///< In the first delta, when asked for.
   std::optional<FinishReason> finish_reason;  ///< In the choice's last delta.
+  std::vector<std::int32_t> token_experts;    ///< When streamed: [token_ids, MoE layers, top-k].
   std::vector<std::int32_t> routed_experts;   ///< In the last delta, when asked for.
   int cached_prompt_tokens = 0;               ///< In the last delta.
   int degraded_tokens = 0;                    ///< Likewise; as in GenerationEvent.

@@ -46,6 +46,7 @@ AnswerContext MakeAnswerContext(const ApiContext& api, const GenerationFields& f
   context.include_usage = fields.include_usage.value_or(false);
   context.logprobs = fields.top_logprobs.has_value();
   context.return_token_ids = fields.return_token_ids;
+  context.stream_routed_experts = fields.stream_routed_experts;
   context.degraded = api.options().degraded;
   context.moe_layers = api.options().moe_layers;
   context.experts_per_token = api.options().experts_per_token;

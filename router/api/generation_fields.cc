@@ -126,6 +126,8 @@ constexpr Field<G> kFields[] = {
     {"return_token_ids", [](const Json& v, G& f) { return ReadBool(v, f.return_token_ids); }},
     {"return_routed_experts",
      [](const Json& v, G& f) { return ReadBool(v, f.return_routed_experts); }},
+    {"stream_routed_experts",
+     [](const Json& v, G& f) { return ReadBool(v, f.stream_routed_experts); }},
     {"replay_routed_experts",
      [](const Json& v, G& f) { return ReadReplay(v, f.replay_routed_experts); }},
     {"user", [](const Json& v, G& f) { return ReadString(v, f.user); }},
@@ -152,6 +154,14 @@ absl::Status CheckGenerationFields(const GenerationFields& fields) {
   if (fields.return_routed_experts && !fields.stop.empty()) {
     return NameField(absl::InvalidArgumentError("cannot be combined with 'stop'"),
                      "return_routed_experts");
+  }
+  if (fields.stream_routed_experts && !fields.stream) {
+    return NameField(absl::InvalidArgumentError("is only allowed when 'stream' is true"),
+                     "stream_routed_experts");
+  }
+  if (fields.stream_routed_experts && fields.return_routed_experts) {
+    return NameField(absl::InvalidArgumentError("cannot be combined with 'return_routed_experts'"),
+                     "stream_routed_experts");
   }
   return absl::OkStatus();
 }

@@ -42,6 +42,7 @@ struct GenerationFields {
   std::optional<int> top_logprobs;
   bool return_token_ids = false;
   bool return_routed_experts = false;
+  bool stream_routed_experts = false;
   std::vector<std::int32_t> replay_routed_experts;
 
   int unknown_fields = 0;

@@ -47,7 +47,8 @@ struct GenerationRequest {
   std::optional<int> top_logprobs;
   /// Log-probability of each prompt token with this many alternatives.
   std::optional<int> prompt_top_logprobs;
-  bool return_routed_experts = false;
+  bool return_routed_experts = false;  ///< Of the whole, in the last event.
+  bool stream_routed_experts = false;  ///< Of each token, in the event that brings it.
   /// Replays this routing instead of the gate's choice, [tokens, MoE layers, top-k]; a test hook
   /// behind --enable-replay-routed-experts. Empty = off. Rows beyond its length use the gate.
   std::vector<std::int32_t> replay_routed_experts;
@@ -77,6 +78,9 @@ struct GenerationEvent {
   bool finished = false;
   FinishReason finish_reason = FinishReason::kStop;
   absl::Status status;
+  /// When streamed: [token_ids, MoE layers, top-k], the experts of the forward pass that each token
+  /// was chosen after, by descending gate weight.
+  std::vector<std::int32_t> token_experts;
   /// In the last event, when asked for: [prompt + generated - 1 (the last token has no forward
   /// pass), MoE layers, top-k], experts by descending gate weight.
   std::vector<std::int32_t> routed_experts;

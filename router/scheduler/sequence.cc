@@ -94,7 +94,7 @@ StepSlice Sequence::MakeSlice(std::int32_t tokens) const {
   if (replay_begin < replay.size()) {
     slice.replay_routing = replay.subspan(replay_begin, std::size_t(tokens) * rules_.routing_width);
   }
-  slice.record_routing = request_.return_routed_experts;
+  slice.record_routing = request_.return_routed_experts || request_.stream_routed_experts;
   if (trace() != nullptr && trace()->request().context.sampled) {
     slice.trace_id = &trace()->request().context.trace_id;
   }
@@ -119,6 +119,9 @@ void Sequence::Take(SliceResult& result, absl::Duration now, GenerationEvent& ev
   tokens_.push_back(result.token);
   if (HasPenalty()) history_.AddGenerated(result.token);
   event.token_ids.push_back(result.token);
+  if (request_.stream_routed_experts) {
+    event.token_experts.assign(result.routing.end() - rules_.routing_width, result.routing.end());
+  }
   if (request_.top_logprobs) event.logprobs.push_back(std::move(result.logprob));
   event.last_is_stop_token = IsStopToken(result.token);
   event.finish_reason = event.last_is_stop_token ? FinishReason::kStop : FinishReason::kLength;

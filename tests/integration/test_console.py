@@ -165,6 +165,39 @@ def test_prompt_is_answered_with_a_picture_of_its_experts(page):
     assert "$" in text(page, "tenants"), "its tokens have a price"
 
 
+# Notes, at every change of the picture's caption, whether the answer is still coming (Stop can be
+# pressed), how many tokens of it there are, and what the picture looks like.
+WATCH_PICTURE = """
+window.seen = [];
+new MutationObserver(() => seen.push({
+  streaming: !document.getElementById('stop').hidden,
+  tokens: document.querySelectorAll('.token').length,
+  caption: document.getElementById('picture-caption').textContent,
+  picture: document.getElementById('picture-canvas').toDataURL(),
+})).observe(document.getElementById('picture-caption'), {childList: true});
+"""
+
+
+def test_the_picture_moves_while_a_long_answer_comes(page):
+    page.execute_script(WATCH_PICTURE)
+    element(page, "max-tokens").clear()
+    element(page, "max-tokens").send_keys("512")
+    element(page, "prompt").send_keys("What is 97 times 986?", Keys.ENTER)
+    wait_until(lambda: "tokens in" in text(page, "prompt-note"), 60, "answered")
+    seen = page.execute_script("return seen")
+    live = [look for look in seen if look["streaming"]]
+    total = len(page.find_elements(By.CSS_SELECTOR, ".token"))
+    pictures = {look["picture"] for look in live}
+    print(f"{len(live)} of {len(seen)} captions and {len(pictures)} pictures while "
+          f"{total} tokens came, the first after {live[0]['tokens'] if live else '-'}")
+    assert total > 40
+    assert len(live) > 10 and live[0]["tokens"] < total / 2
+    assert len(pictures) > 10 and all("Experts that computed" in look["caption"] for look in live)
+    element(page, "answer").send_keys(Keys.ARROW_LEFT)
+    chosen = page.find_elements(By.CSS_SELECTOR, ".token.chosen")
+    assert len(chosen) == 1 and element(page, "picture").is_displayed()
+
+
 def test_an_answer_without_a_picture_says_so(browser):
     with Cluster(ROOT / "models/demo", shards=1, enable_return_routed_experts="false",
                  prometheus="off") as plain:

@@ -1,6 +1,9 @@
 """The official OpenAI client talks to it."""
+import numpy
 import openai
 import pytest
+
+import golden
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,27 @@ def test_stream_equals_the_whole(client, model):
     assert text == whole.choices[0].message.content
     reasons = [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason]
     assert reasons == ["length"]
+
+
+def test_streamed_experts_are_those_of_the_whole(client, model):
+    def ask(stream, **extra):
+        return client.chat.completions.create(
+            model=model, messages=MESSAGES, max_tokens=12, temperature=0, stream=stream,
+            extra_body={"ignore_eos": True, "return_token_ids": True, **extra})
+
+    whole = ask(False, return_routed_experts=True)
+    routing = golden.decode_routing(whole.choices[0].model_dump())
+    rows, tokens = [], []
+    for chunk in ask(True, stream_routed_experts=True):
+        choice = chunk.choices[0].model_dump()
+        if not choice.get("token_ids"):
+            assert "routed_experts" not in choice
+            continue
+        rows.append(golden.decode_routing(choice))
+        tokens += choice["token_ids"]
+        assert len(rows[-1]) == len(choice["token_ids"]), "a chunk has its own tokens' rows"
+    assert tokens == whole.choices[0].token_ids
+    numpy.testing.assert_array_equal(numpy.concatenate(rows), routing[-len(tokens):])
 
 
 def test_completions_with_logprobs(client, model):

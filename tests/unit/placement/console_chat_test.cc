@@ -13,9 +13,9 @@ TEST(ConsoleChat, AsksTheRouterForExpertsAndTokens) {
   EXPECT_EQ(json["messages"][0]["content"], "3+4=");
   EXPECT_EQ(json["max_tokens"], 9);
   EXPECT_EQ(json["stream"], true);
-  EXPECT_EQ(json["return_routed_experts"], true);
+  EXPECT_EQ(json["stream_routed_experts"], true);
   EXPECT_FALSE(nlohmann::json::parse(*ConsoleChat::RouterBody(R"({"prompt": "x"})", false))
-                   .contains("return_routed_experts"));
+                   .contains("stream_routed_experts"));
 }
 
 TEST(ConsoleChat, RefusesWhatIsNoPrompt) {

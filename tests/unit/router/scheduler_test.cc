@@ -32,7 +32,8 @@ class FakeClock final : public base::Clock {
   absl::Duration now_ ABSL_GUARDED_BY(mutex_) = absl::Seconds(1000);
 };
 
-/// Holds each step until the test ends it. Every sampled token is the number of the step.
+/// Holds each step until the test ends it. Every sampled token is the number of the step, the
+/// expert of every position (one layer, top-1) is its number.
 class FakeRunner final : public StepRunner {
  public:
   struct Slice {
@@ -74,6 +75,11 @@ class FakeRunner final : public StepRunner {
       slice.token = token;
       slice.degraded_tokens = degraded;
       if (static_cast<int>(i) == failed) slice.status = absl::UnavailableError("lost");
+      if (batch_.slices[i].record_routing) {
+        for (std::size_t row = 0; row < batch_.slices[i].tokens.size(); ++row) {
+          slice.routing.push_back(batch_.slices[i].first_position + static_cast<int>(row));
+        }
+      }
       if (batch_.slices[i].score) slice.scores.resize(batch_.slices[i].score->targets.size());
       result.slices.push_back(std::move(slice));
     }
@@ -178,6 +184,25 @@ TEST_F(SchedulerTest, PrefillsInChunksThenDecodesUntilTheLimit) {
   EXPECT_EQ(last.finish_reason, FinishReason::kLength);
   EXPECT_TRUE(scheduler_->Idle());
   EXPECT_EQ(scheduler_->stats().kv_blocks_in_use, 0);
+}
+
+TEST_F(SchedulerTest, StreamsTheExpertsThatEachTokenWasChosenAfter) {
+  SchedulerOptions options = Options();
+  options.bounds.moe_layers = 1;
+  options.bounds.top_k = 1;
+  Create(std::move(options));
+  Events events;
+  GenerationRequest request = Request(10, 3);
+  request.stream_routed_experts = true;
+  ASSERT_TRUE(scheduler_->Submit(std::move(request), events.Sink()).ok());
+  for (int step = 0; step < 4; ++step) {
+    runner_.Started();
+    runner_.Finish();
+  }
+  EXPECT_EQ(events.WaitFor(0).token_experts, std::vector<std::int32_t>{9});  // the prompt's last
+  EXPECT_EQ(events.WaitFor(1).token_experts, std::vector<std::int32_t>{10});
+  EXPECT_EQ(events.WaitFor(2).token_experts, std::vector<std::int32_t>{11});
+  EXPECT_TRUE(events.WaitFor(2).routed_experts.empty());
 }
 
 TEST_F(SchedulerTest, EveryEventSaysHowManyTokensWereDegradedSoFar) {

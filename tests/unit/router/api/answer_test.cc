@@ -242,6 +242,37 @@ TEST_F(AnswerTest, ChatTokenIdsAndRoutedExperts) {
   EXPECT_EQ(Print(chunks[1]["choices"][0]["token_ids"]), "[104]");
 }
 
+TEST_F(AnswerTest, ChunksHaveTheExpertsOfTheirOwnTokens) {
+  context_.stream_routed_experts = true;
+  context_.moe_layers = 1;
+  context_.experts_per_token = 2;
+  const auto experts = [](const Json& chunk) {
+    const Json& choice = chunk["choices"][0];
+    if (!choice.contains("routed_experts")) return std::string("none");
+    std::string bytes;
+    EXPECT_TRUE(absl::Base64Unescape(choice["routed_experts"].get<std::string>(), &bytes));
+    std::string text = Print(choice["routed_experts_shape"]);
+    for (std::size_t i = 0; i < bytes.size(); i += 4) text += " " + std::to_string(bytes[i]);
+    return text;
+  };
+  const auto all = [&](const std::vector<Json>& chunks) {
+    std::vector<std::string> texts;
+    for (const Json& chunk : chunks) texts.push_back(experts(chunk));
+    return texts;
+  };
+  ChoiceDelta delta = Thought("mn", "i");
+  delta.token_experts = {3, 1, 2, 0, 5, 4};
+  EXPECT_THAT(all(ChatAnswer(context_).Chunks(delta)),
+              ElementsAre("none", "[2,1,2] 3 1 2 0", "[1,1,2] 5 4"));
+  CompletionAnswer completion(context_, {});
+  EXPECT_THAT(all(completion.Chunks(delta)), ElementsAre("[3,1,2] 3 1 2 0 5 4"));
+  delta = Delta("x");
+  delta.text.clear();  // held back: its experts come all the same
+  delta.token_experts = {6, 7};
+  EXPECT_THAT(all(completion.Chunks(delta)), ElementsAre("[1,1,2] 6 7"));
+  EXPECT_THAT(all(completion.Chunks(Last())), ElementsAre("none"));
+}
+
 TEST_F(AnswerTest, CompletionLogprobsWithEcho) {
   context_.logprobs = true;
   CompletionAnswer answer(context_, {"ab"});

@@ -89,6 +89,9 @@ TEST_F(CallPlanTest, HooksNeedTheirOption) {
   fields_.return_routed_experts = true;
   EXPECT_EQ(http::ErrorCodeOf(Plan().status()), "unsupported_parameter");
   fields_.return_routed_experts = false;
+  fields_.stream_routed_experts = true;
+  EXPECT_EQ(http::ParamOf(Plan().status()), "stream_routed_experts");
+  fields_.stream_routed_experts = false;
   fields_.replay_routed_experts = {1};
   EXPECT_EQ(http::ParamOf(Plan().status()), "replay_routed_experts");
 }

@@ -153,6 +153,18 @@ TEST_F(GenerationCallTest, StopTextEndsTheChoiceAndCancelsIt) {
   EXPECT_THAT(generator_.cancelled(), ElementsAre(0));
 }
 
+TEST_F(GenerationCallTest, TokensBehindAStopTextHaveNoExpertsEither) {
+  Start(1, {"cd"});
+  ASSERT_TRUE(generator_.AwaitSubmitted(1));
+  GenerationEvent event = Tokens("abcdef");
+  for (std::int32_t i = 0; i < 12; ++i) event.token_experts.push_back(i);
+  generator_.Emit(0, event);
+  front_end_.Stop();
+  ASSERT_EQ(record_.deltas.size(), 1u);
+  EXPECT_EQ(record_.deltas[0].token_ids.size(), 4u);
+  EXPECT_THAT(record_.deltas[0].token_experts, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
 TEST_F(GenerationCallTest, TheLastDeltaSaysHowManyTokensWereDegraded) {
   Start(2, {"cd"});
   ASSERT_TRUE(generator_.AwaitSubmitted(2));

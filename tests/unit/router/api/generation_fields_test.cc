@@ -62,6 +62,7 @@ TEST(GenerationFieldsTest, WrongTypesAndRangesNameTheField) {
       {"logit_bias", R"({"1":101})"},
       {"return_token_ids", "0"},
       {"return_routed_experts", "\"x\""},
+      {"stream_routed_experts", "1"},
       {"replay_routed_experts", "\"AAA=\""},
       {"replay_routed_experts", "[1]"},
       {"user", "{}"},
@@ -144,6 +145,16 @@ TEST(GenerationFieldsTest, ChecksFieldsTogether) {
   routing.return_routed_experts = true;
   routing.stop = {"x"};
   EXPECT_EQ(http::ParamOf(CheckGenerationFields(routing)), "return_routed_experts");
+
+  GenerationFields streamed;
+  streamed.stream_routed_experts = true;
+  streamed.stop = {"x"};
+  EXPECT_EQ(http::ParamOf(CheckGenerationFields(streamed)), "stream_routed_experts");
+  streamed.stream = true;
+  EXPECT_TRUE(CheckGenerationFields(streamed).ok());
+  streamed.stop.clear();
+  streamed.return_routed_experts = true;
+  EXPECT_EQ(http::ParamOf(CheckGenerationFields(streamed)), "stream_routed_experts");
 }
 
 }  // namespace
