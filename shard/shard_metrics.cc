@@ -76,8 +76,8 @@ void ExportShardState(monitoring::Registry& registry, const ExpertStore& store,
     registry.Get(metrics::kShardHeldUnits).Set(static_cast<double>(store.Held().size()));
     registry.Get(metrics::kShardHeldBytes).Set(static_cast<double>(store.held_bytes()));
     const SpeedMeter::Speed speed = engine.speed_meter().speed();
-    registry.Get(metrics::kUsPerRow).Set(speed.us_per_row);
-    registry.Get(metrics::kUsPerExpert).Set(speed.us_per_expert);
+    registry.Get(metrics::kSecondsPerRow).Set(1e-6 * speed.us_per_row);
+    registry.Get(metrics::kSecondsPerExpert).Set(1e-6 * speed.us_per_expert);
     registry.Get(metrics::kDraining).Set(engine.draining());
     registry.Get(metrics::kShardQueueRows, {"decode"}).Set(engine.rows_waiting(rpc::Lane::kDecode));
     registry.Get(metrics::kShardQueueRows, {"prefill"})

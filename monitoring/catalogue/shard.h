@@ -32,11 +32,11 @@ inline constexpr CounterDef kShardReceivedBytesTotal{
 inline constexpr CounterDef kShardSentBytesTotal{
     {"moesaic_shard_sent_bytes_total", "Tensor bytes of answers sent."}};
 inline constexpr CounterDef kUnitLoadsTotal{{"moesaic_unit_loads_total", "Units loaded."}};
-inline constexpr GaugeDef kUsPerRow{
-    {"moesaic_us_per_row", "Measured microseconds of one more assignment. 0 = not measured."}};
-inline constexpr GaugeDef kUsPerExpert{
-    {"moesaic_us_per_expert",
-     "Measured microseconds of one more distinct expert. 0 = not measured."}};
+inline constexpr GaugeDef kSecondsPerRow{
+    {"moesaic_seconds_per_row", "Measured seconds of one more assignment. 0 = not measured."}};
+inline constexpr GaugeDef kSecondsPerExpert{
+    {"moesaic_seconds_per_expert",
+     "Measured seconds of one more distinct expert. 0 = not measured."}};
 inline constexpr GaugeDef kDraining{
     {"moesaic_draining", "1 while this process finishes what it has and takes no more."}};
 

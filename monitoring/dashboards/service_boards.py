@@ -174,9 +174,9 @@ def shard():
             stat("Busy", "Share of its time in which it computes; of the busiest shard chosen.",
                  f"max(sum by (name) (rate(moesaic_busy_seconds_total{{{own}}}[$__rate_interval])))", "percentunit", [(0.8, AMBER), (0.95, RED)],
                  see="alerts.md#expertimbalance"),
-            stat("Microseconds per row", "Measured: one more assignment.", f"avg(moesaic_us_per_row{{{own}}})", "µs"),
-            stat("Microseconds per expert", "Measured: one more distinct expert, i.e. its weights read from memory.",
-                 f"avg(moesaic_us_per_expert{{{own}}})", "µs"),
+            stat("Time per row", "Measured: one more assignment.", f"avg(moesaic_seconds_per_row{{{own}}})", "s"),
+            stat("Time per expert", "Measured: one more distinct expert, i.e. its weights read from memory.",
+                 f"avg(moesaic_seconds_per_expert{{{own}}})", "s"),
             stat("Draining", "Shards chosen that finish what they have and take no more.", f"sum(moesaic_draining{{{own}}})", steps=[(1, AMBER)])]),
         ("Work", [
             timeseries("Busy share by phase", "Of its time. 100 % = the shard is the limit.",
