@@ -4,18 +4,23 @@ loads it to saturation with the same lengths, and compares.
 
     bench/headroom_check.py --url http://127.0.0.1:8000 [--light-share 0.3] [--seconds 20]
 
-Prints a line of JSON. The load generator is this process; its processor time is printed too.
+Prints a line of JSON. The load generator is this process. `ratio` is the prediction over what was
+measured; `ratio_without_generator` takes the processor time of the generator off, as if the machine's
+processors had been the cluster's alone.
 """
 import argparse
-import asyncio
+import concurrent.futures
+import http.client
 import json
+import os
 import random
+import threading
 import time
-
-import httpx
+import urllib.parse
 
 # (prompt tokens, answer tokens), each range even.
 LENGTHS = {"chat": ((16, 96), (16, 64)), "short": ((4, 24), (64, 128))}
+SATURATING_CLIENTS = 96
 
 
 def metric(text, name):
@@ -26,68 +31,84 @@ def metric(text, name):
 
 
 class Load:
+    """Requests of one mix of lengths; a connection for each thread that asks."""
+
     def __init__(self, url, lengths, seed):
-        self.client = httpx.AsyncClient(base_url=url, timeout=300,
-                                        limits=httpx.Limits(max_connections=None))
+        self.address = urllib.parse.urlsplit(url).netloc
         self.lengths, self.random = LENGTHS[lengths], random.Random(seed)
+        self.local = threading.local()
 
-    async def one(self):
+    def body(self):
         prompt, answer = (self.random.randint(*bounds) for bounds in self.lengths)
-        body = {"prompt": [self.random.randint(10, 200) for _ in range(prompt)],
-                "max_tokens": answer, "ignore_eos": True}
-        (await self.client.post("/v1/completions", json=body)).raise_for_status()
+        return json.dumps({"prompt": [self.random.randint(10, 200) for _ in range(prompt)],
+                           "max_tokens": answer, "ignore_eos": True})
 
-    async def closed(self, clients, seconds):
-        """So many clients, each asking again as soon as it has its answer."""
-        end = time.monotonic() + seconds
+    def send(self, method, path, body=None):
+        if not hasattr(self.local, "connection"):
+            self.local.connection = http.client.HTTPConnection(self.address, timeout=300)
+        self.local.connection.request(method, path, body, {"Content-Type": "application/json"})
+        answer = self.local.connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {text}")
+        return text
 
-        async def ask():
-            while time.monotonic() < end:
-                await self.one()
-        await asyncio.gather(*(ask() for _ in range(clients)))
+    def metrics(self):
+        return self.send("GET", "/metrics")
 
-    async def paced(self, tokens_per_s, seconds):
+    def paced(self, tokens_per_s, seconds):
         """Requests at random times, so many answer tokens a second."""
         rate = tokens_per_s / (sum(self.lengths[1]) / 2)
-        end, tasks = time.monotonic() + seconds, []
-        while time.monotonic() < end:
-            tasks.append(asyncio.create_task(self.one()))
-            await asyncio.sleep(self.random.expovariate(rate))
-        await asyncio.gather(*tasks)
+        end = time.monotonic() + seconds
+        with concurrent.futures.ThreadPoolExecutor(SATURATING_CLIENTS) as pool:
+            sent = []
+            while time.monotonic() < end:
+                sent.append(pool.submit(self.send, "POST", "/v1/completions", self.body()))
+                time.sleep(self.random.expovariate(rate))
+            for request in sent:
+                request.result()
 
-    async def metrics(self):
-        return (await self.client.get("/metrics")).text
+    def saturate(self, seconds):
+        """Clients that ask again as soon as they have their answer. Returns tokens per second without
+        ramp and tail, and the share of a processor this process took."""
+        end = time.monotonic() + seconds
+
+        def ask():
+            while time.monotonic() < end:
+                self.send("POST", "/v1/completions", self.body())
+
+        def count():
+            text = self.metrics()
+            tokens = sum(metric(text, f"moesaic_{name}_seconds_count")
+                         for name in ("inter_token_latency", "time_to_first_token"))
+            return time.monotonic(), time.process_time(), tokens
+
+        with concurrent.futures.ThreadPoolExecutor(SATURATING_CLIENTS) as pool:
+            clients = [pool.submit(ask) for _ in range(SATURATING_CLIENTS)]
+            time.sleep(seconds * 0.3)
+            begin = count()
+            time.sleep(seconds * 0.6)
+            wall, cpu, tokens = (after - before for after, before in zip(count(), begin))
+            for client in clients:
+                client.result()
+        return tokens / wall, cpu / wall
 
 
-async def saturate(load, clients, seconds):
-    """Tokens per second of the router with all its places taken, without ramp and tail."""
-    task = asyncio.create_task(load.closed(clients, seconds))
-    await asyncio.sleep(seconds * 0.3)
-    counts = []
-    for wait in (seconds * 0.6, 0):
-        text = await load.metrics()
-        counts.append((time.monotonic(), metric(text, "moesaic_inter_token_latency_seconds_count")
-                       + metric(text, "moesaic_time_to_first_token_seconds_count")))
-        await asyncio.sleep(wait)
-    await task
-    (t0, n0), (t1, n1) = counts
-    return (n1 - n0) / (t1 - t0)
-
-
-async def check(arguments):
-    load = Load(arguments.url, arguments.light, arguments.seed)
-    rough = arguments.rough or await saturate(load, 64, 6)
-    await asyncio.sleep(arguments.forget_s)
-    await load.paced(arguments.light_share * rough, arguments.seconds)
-    predicted = metric(await load.metrics(), "moesaic_capacity_tokens_per_second")
+def check(arguments):
+    light = Load(arguments.url, arguments.light, arguments.seed)
+    rough = arguments.rough or light.saturate(6)[0]
+    time.sleep(arguments.forget_s)
+    light.paced(arguments.light_share * rough, arguments.seconds)
+    predicted = metric(light.metrics(), "moesaic_capacity_tokens_per_second")
     full = Load(arguments.url, arguments.full, arguments.seed + 1)
-    cpu = time.process_time()
-    measured = await saturate(full, 96, arguments.seconds)
-    cpu = time.process_time() - cpu
+    measured, generator = full.saturate(arguments.seconds)
+    cores = os.cpu_count()
+    alone = measured * cores / (cores - generator)
     print(json.dumps({"light": arguments.light, "full": arguments.full,
                       "light_share": arguments.light_share, "predicted": round(predicted, 1),
                       "measured": round(measured, 1), "ratio": round(predicted / measured, 3),
-                      "generator_cpu_share": round(cpu / arguments.seconds, 3)}))
+                      "generator_processors": round(generator, 3),
+                      "ratio_without_generator": round(predicted / alone, 3)}))
 
 
 def main():
@@ -102,7 +123,7 @@ def main():
     parser.add_argument("--rough", type=float, default=0,
                         help="Tokens per second of which the light load is a share; 0 = measure first")
     parser.add_argument("--seed", type=int, default=1)
-    asyncio.run(check(parser.parse_args()))
+    check(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -27,13 +27,12 @@ void CapacityModel::Fade(absl::Duration now) {
 
 void CapacityModel::OnStep(const StepSample& step, absl::Duration now) {
   const double rows = step.prefill_rows + step.decode_rows;
-  const double waiting = step.times[StepPhase::kDispatch];
   const StepTerms terms = {.rows = rows,
                            .chosen = static_cast<double>(step.sampled_rows),
                            .experts = static_cast<double>(step.experts)};
   base::MutexLock lock(mutex_);
   Fade(now);
-  fit_.Add(terms, {.busy = std::max(0.0, step.seconds - waiting), .waiting = waiting});
+  fit_.Add(terms, {.total = step.seconds, .waiting = step.times[StepPhase::kDispatch]});
   steps_ += 1;
   rows_ += rows;
   if (limits_.experts > 0) {
@@ -74,7 +73,7 @@ Capacity CapacityModel::Predict() const {
   chosen = std::min(chosen, limits_.max_step_tokens / rows_per_token);
   const double rows = chosen * rows_per_token;
   const StepCost step = fit_.Predict({.rows = rows, .chosen = chosen, .experts = ExpertsOf(rows)});
-  capacity.step_seconds = step.busy + step.waiting;
+  capacity.step_seconds = step.total;
   if (capacity.step_seconds <= 0) return {};
   capacity.waiting_share = step.waiting / capacity.step_seconds;
   capacity.tokens_per_second = chosen / capacity.step_seconds;

@@ -8,7 +8,8 @@ namespace moesaic::router {
 namespace {
 
 /// Of the sum of squares of a term: holds the fit where terms hardly vary, or vary together.
-constexpr double kRidge = 1e-4;
+constexpr double kRidge = 1e-6;
+constexpr double kLeastSeconds = 1e-6;
 
 template <std::size_t N>
 double Dot(const std::array<double, N>& a, const std::array<double, N>& b) {
@@ -23,10 +24,12 @@ StepCostFit::Vector StepCostFit::ValuesOf(const StepTerms& terms) {
 
 void StepCostFit::Add(const StepTerms& terms, const StepCost& cost) {
   const Vector values = ValuesOf(terms);
+  const double scale = std::max(cost.total, kLeastSeconds);
+  const double weight = 1 / (scale * scale);
   for (int i = 0; i < kTerms; ++i) {
-    for (int k = 0; k < kTerms; ++k) products_[i][k] += values[i] * values[k];
-    busy_[i] += values[i] * cost.busy;
-    waiting_[i] += values[i] * cost.waiting;
+    for (int k = 0; k < kTerms; ++k) products_[i][k] += weight * values[i] * values[k];
+    total_[i] += weight * values[i] * cost.total;
+    waiting_[i] += weight * values[i] * cost.waiting;
   }
 }
 
@@ -34,7 +37,7 @@ void StepCostFit::Fade(double keep) {
   for (Vector& row : products_) {
     for (double& value : row) value *= keep;
   }
-  for (double& value : busy_) value *= keep;
+  for (double& value : total_) value *= keep;
   for (double& value : waiting_) value *= keep;
 }
 
@@ -85,8 +88,8 @@ StepCostFit::Vector StepCostFit::SolveNonNegative(const Vector& y) const {
 
 StepCost StepCostFit::Predict(const StepTerms& terms) const {
   const Vector values = ValuesOf(terms);
-  return {.busy = Dot(SolveNonNegative(busy_), values),
-          .waiting = Dot(SolveNonNegative(waiting_), values)};
+  const double total = Dot(SolveNonNegative(total_), values);
+  return {.total = total, .waiting = std::min(total, Dot(SolveNonNegative(waiting_), values))};
 }
 
 }  // namespace moesaic::router

@@ -13,13 +13,14 @@ struct StepTerms {
 
 /// Seconds of a step.
 struct StepCost {
-  double busy = 0;     ///< This process at work.
-  double waiting = 0;  ///< For the shards.
+  double total = 0;
+  double waiting = 0;  ///< Of the total, for the shards.
 };
 
 /// Least squares of the costs of steps over their terms, in which no more of anything makes a step
 /// shorter: of the fits over all subsets of the terms, the best without a negative coefficient.
-/// Keeps sums only. Not thread-safe.
+/// Errors count in proportion to the step: those of a long one are larger, and a step that
+/// something else held up would outweigh many. Keeps sums only. Not thread-safe.
 class StepCostFit {
  public:
   void Add(const StepTerms& terms, const StepCost& cost);
@@ -37,7 +38,7 @@ class StepCostFit {
   Vector SolveNonNegative(const Vector& y) const;
 
   Matrix products_{};
-  Vector busy_{};
+  Vector total_{};
   Vector waiting_{};
 };
 

@@ -12,7 +12,7 @@ double ExpertsOf(double rows) { return 64 * (1 - std::pow(13.0 / 16, rows)); }
 
 TEST(StepCostFitTest, TellsRowsTokensAndExpertsApart) {
   const auto cost = [](const StepTerms& terms) {
-    return StepCost{.busy = 1e-3 + 1e-5 * terms.rows + 5e-5 * terms.chosen,
+    return StepCost{.total = 2e-3 + 3e-5 * terms.rows + 5e-5 * terms.chosen + 1e-4 * terms.experts,
                     .waiting = 5e-4 + 2e-5 * terms.rows + 1e-4 * terms.experts};
   };
   StepCostFit fit;
@@ -28,7 +28,7 @@ TEST(StepCostFitTest, TellsRowsTokensAndExpertsApart) {
   }
   // Ten times what any step had: only the terms themselves say what that costs.
   const StepTerms full = {.rows = 140, .chosen = 64, .experts = 64};
-  EXPECT_NEAR(fit.Predict(full).busy / cost(full).busy, 1, 0.02);
+  EXPECT_NEAR(fit.Predict(full).total / cost(full).total, 1, 0.02);
   EXPECT_NEAR(fit.Predict(full).waiting / cost(full).waiting, 1, 0.02);
 }
 
@@ -36,23 +36,31 @@ TEST(StepCostFitTest, NothingMakesAStepShorter) {
   StepCostFit fit;
   for (int rows = 1; rows < 30; ++rows) {
     const StepTerms terms = {.rows = 1.0 * rows, .chosen = 1, .experts = ExpertsOf(rows)};
-    fit.Add(terms, {.busy = 1e-3 - 1e-5 * rows, .waiting = 1e-3});
+    fit.Add(terms, {.total = 1e-3 - 1e-5 * rows, .waiting = 5e-4});
   }
   const StepTerms full = {.rows = 400, .chosen = 64, .experts = 64};
-  EXPECT_GE(fit.Predict(full).busy, 7e-4);
-  EXPECT_NEAR(fit.Predict(full).waiting, 1e-3, 5e-5);
+  EXPECT_GE(fit.Predict(full).total, 7e-4);
+  EXPECT_NEAR(fit.Predict(full).waiting, 5e-4, 5e-5);
+}
+
+TEST(StepCostFitTest, AStepThatWasHeldUpWeighsLittle) {
+  StepCostFit fit;
+  for (int rows = 1; rows < 100; ++rows) {
+    fit.Add({.rows = 1.0 * rows}, {.total = (rows == 50 ? 1.0 : 1e-3) * rows});
+  }
+  EXPECT_NEAR(fit.Predict({.rows = 400}).total, 0.4, 0.02);
 }
 
 TEST(StepCostFitTest, WhatIsOldWeighsLittle) {
   StepCostFit fit;
   const auto add = [&](double seconds) {
-    for (int rows = 1; rows < 30; ++rows) fit.Add({.rows = 1.0 * rows}, {.busy = seconds * rows});
+    for (int rows = 1; rows < 30; ++rows) fit.Add({.rows = 1.0 * rows}, {.total = seconds * rows});
   };
   add(1);
   fit.Fade(0.001);
   add(2);
-  EXPECT_NEAR(fit.Predict({.rows = 10}).busy, 20, 0.1);
-  EXPECT_EQ(StepCostFit().Predict({.rows = 10}).busy, 0);
+  EXPECT_NEAR(fit.Predict({.rows = 10}).total, 20, 0.1);
+  EXPECT_EQ(StepCostFit().Predict({.rows = 10}).total, 0);
 }
 
 }  // namespace
