@@ -268,7 +268,7 @@ absl::StatusOr<RowQueue::Batch> RowQueue::Read(std::size_t max_records) {
     batch.end.offset += kHeaderBytes + record->size();
     rest.remove_prefix(kHeaderBytes + record->size());
   }
-  if (batch.records.empty()) DropDamaged();
+  if (batch.records.empty()) batch.end = DropDamaged();
   return batch;
 }
 
@@ -285,7 +285,7 @@ absl::Status RowQueue::Deliver(const Batch& batch) {
                                    absl::StrCat(batch.end.segment, " ", batch.end.offset, "\n"));
 }
 
-void RowQueue::DropDamaged() {
+RowQueue::Position RowQueue::DropDamaged() {
   base::MutexLock lock(mutex_);
   Segment& segment = segments_.front();
   base::LogError("ledger queue: ", SegmentPath(segment.number), " is damaged at byte ",
@@ -294,10 +294,12 @@ void RowQueue::DropDamaged() {
   records_ -= std::exchange(segment.records, 0);
   bytes_ -= segment.bytes - cursor_.offset;
   cursor_.offset = segment.bytes;
-  if (segments_.size() > 1) return;
-  // What is written next must not follow what cannot be read.
-  const absl::Status started = StartSegment();
-  if (!started.ok()) base::LogError("ledger queue: ", started.message());
+  if (segments_.size() == 1) {
+    // What is written next must not follow what cannot be read.
+    const absl::Status started = StartSegment();
+    if (!started.ok()) base::LogError("ledger queue: ", started.message());
+  }
+  return cursor_;
 }
 
 void RowQueue::AwaitRecords(absl::Duration timeout) {

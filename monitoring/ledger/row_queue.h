@@ -77,8 +77,8 @@ class RowQueue {
   absl::Status StartSegment() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Removes segments that the cursor is through with; it then stands in the first that is left.
   void PassFinishedSegments() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  /// Gives up what is left of the first segment.
-  void DropDamaged();
+  /// Gives up what is left of the first segment; returns where to go on.
+  Position DropDamaged();
 
   const Options options_;
   int lock_fd_ = -1;

@@ -114,6 +114,22 @@ TEST_F(RowQueueTest, DamageWhileItIsOpenCostsTheRestOfTheSegment) {
   EXPECT_THAT(Drain(*queue), ElementsAre("fourth"));
 }
 
+TEST_F(RowQueueTest, DamageIsPassedOnceAlsoByWhoDeliversAllHeReads) {
+  const auto queue = Open(/*max_bytes=*/1000, /*segment_bytes=*/1000);
+  for (const char* record : {"first record", "second record"}) {
+    ASSERT_TRUE(queue->Append(record).ok());
+  }
+  Damage("XX", /*at_end=*/false);
+  for (int i = 0; i < 5; ++i) {
+    const RowQueue::Batch batch = queue->Read(10).value();
+    EXPECT_THAT(batch.records, IsEmpty());
+    ASSERT_TRUE(queue->Deliver(batch).ok());
+  }
+  EXPECT_EQ(queue->lost_bytes(), 2 * 8 + 12u + 13u);
+  ASSERT_TRUE(queue->Append("third").ok()) << "it is not full";
+  EXPECT_THAT(Drain(*queue), ElementsAre("third"));
+}
+
 TEST_F(RowQueueTest, IsBounded) {
   const auto queue = Open(/*max_bytes=*/100);
   int kept = 0;
