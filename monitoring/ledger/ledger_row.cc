@@ -3,10 +3,16 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "monitoring/ledger/ledger_fields.h"
+
 namespace moesaic::monitoring {
 namespace {
 
 using Json = nlohmann::json;
+
+// Which record a row is.
+constexpr char kUsage[] = "usage";
+constexpr char kNodeTime[] = "node_time";
 
 std::string Clean(const std::string& text) {
   std::string clean = text;
@@ -18,7 +24,7 @@ std::string Clean(const std::string& text) {
 
 double Finite(double value) { return std::isfinite(value) ? value : 0; }
 
-/// Writes fields into an object; a Reader has the same interface, so that each field stands once.
+/// Takes the fields of a record into an object.
 struct Writer {
   Json json = Json::object();
   void operator()(const char* key, const std::string& value) { json[key] = Clean(value); }
@@ -31,6 +37,7 @@ struct Writer {
   void operator()(const char* key, RequestOutcome value) { json[key] = RequestOutcomeName(value); }
 };
 
+/// Fills the fields of a record from an object.
 struct Reader {
   const Json& json;
   const Json* Find(const char* key) const {
@@ -69,63 +76,20 @@ struct Reader {
   }
 };
 
-template <typename Fields, typename Record>
-void VisitUsage(Fields& field, Record& record) {
-  field("id", record.id);
-  field("trace_id", record.trace_id);
-  field("tenant", record.tenant);
-  field("model", record.model);
-  field("router", record.router);
-  field("endpoint", record.endpoint);
-  field("started_us", record.started);
-  field("finished_us", record.finished);
-  field("outcome", record.outcome);
-  field("prompt_tokens", record.prompt_tokens);
-  field("cached_prompt_tokens", record.cached_prompt_tokens);
-  field("generated_tokens", record.generated_tokens);
-  field("queue_seconds", record.queue_seconds);
-  field("prefill_seconds", record.prefill_seconds);
-  field("decode_seconds", record.decode_seconds);
-  field("first_token_seconds", record.first_token_seconds);
-  field("prefill_router_seconds", record.prefill.router_seconds);
-  field("prefill_shard_seconds", record.prefill.shard_seconds);
-  field("prefill_cost", record.prefill.cost);
-  field("prefill_unpriced_seconds", record.prefill.unpriced_seconds);
-  field("decode_router_seconds", record.decode.router_seconds);
-  field("decode_shard_seconds", record.decode.shard_seconds);
-  field("decode_cost", record.decode.cost);
-  field("decode_unpriced_seconds", record.decode.unpriced_seconds);
-  field("currency", record.currency);
-}
-
-template <typename Fields, typename Record>
-void VisitNodeTime(Fields& field, Record& record) {
-  field("id", record.id);
-  field("process", record.process);
-  field("role", record.role);
-  field("node", record.node);
-  field("node_type", record.share.price_class);
-  field("capacity_type", record.share.capacity_type);
-  field("node_share", record.share.share);
-  field("start_us", record.start);
-  field("end_us", record.end);
-  field("alive_seconds", record.alive_seconds);
-  field("busy_seconds", record.busy_seconds);
-  field("cost", record.cost);
-  field("currency", record.currency);
+template <typename Record>
+std::optional<LedgerRow> Read(Reader& reader) {
+  Record record;
+  VisitFields(reader, record);
+  if (record.id.empty()) return std::nullopt;
+  return record;
 }
 
 }  // namespace
 
 std::string EncodeRow(const LedgerRow& row) {
   Writer writer;
-  if (const auto* usage = std::get_if<UsageRecord>(&row)) {
-    writer.json["row"] = "usage";
-    VisitUsage(writer, *usage);
-  } else {
-    writer.json["row"] = "node_time";
-    VisitNodeTime(writer, std::get<NodeTime>(row));
-  }
+  writer.json["row"] = std::holds_alternative<UsageRecord>(row) ? kUsage : kNodeTime;
+  std::visit([&writer](const auto& record) { VisitFields(writer, record); }, row);
   return writer.json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -135,15 +99,8 @@ std::optional<LedgerRow> DecodeRow(std::string_view text) {
   Reader reader{json};
   std::string kind;
   reader("row", kind);
-  if (kind == "usage") {
-    UsageRecord record;
-    VisitUsage(reader, record);
-    if (!record.id.empty()) return record;
-  } else if (kind == "node_time") {
-    NodeTime record;
-    VisitNodeTime(reader, record);
-    if (!record.id.empty()) return record;
-  }
+  if (kind == kUsage) return Read<UsageRecord>(reader);
+  if (kind == kNodeTime) return Read<NodeTime>(reader);
   return std::nullopt;
 }
 

@@ -1,12 +1,12 @@
 #include "monitoring/ledger/ledger_store.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "monitoring/ledger/ledger_fields.h"
 #include "monitoring/ledger/ledger_schema.h"
 
 namespace moesaic::monitoring {
@@ -16,74 +16,35 @@ namespace {
 /// 65535), and enough that a distant database is not asked row by row.
 constexpr std::size_t kRowsPerStatement = 50;
 
-/// One table's columns and the values of a row, in the same order.
-struct Insertion {
-  const char* table;
-  const char* columns;
-  std::vector<SqlRow> rows;
-};
-
 std::string Day(absl::Time time) { return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone()); }
 
-SqlValue OrNull(const std::optional<double>& value) {
+SqlValue ToSql(const std::string& value) { return value; }
+SqlValue ToSql(std::int64_t value) { return value; }
+SqlValue ToSql(double value) { return value; }
+SqlValue ToSql(const std::optional<double>& value) {
   return value ? SqlValue(*value) : SqlValue(std::monostate());
 }
+SqlValue ToSql(absl::Time value) { return absl::ToUnixMicros(value); }
+SqlValue ToSql(RequestOutcome value) { return std::string(RequestOutcomeName(value)); }
 
-constexpr char kUsageColumns[] =
-    "id, trace_id, tenant, model, router, endpoint, outcome, day, started_us, finished_us, "
-    "prompt_tokens, cached_prompt_tokens, generated_tokens, queue_seconds, prefill_seconds, "
-    "decode_seconds, first_token_seconds, prefill_router_seconds, prefill_shard_seconds, "
-    "prefill_unpriced_seconds, prefill_cost, decode_router_seconds, decode_shard_seconds, "
-    "decode_unpriced_seconds, decode_cost, currency";
+/// A record as its table has it: takes its fields as columns and their values.
+struct TableRow {
+  std::vector<const char*> columns;
+  SqlRow values;
 
-SqlRow ToSql(const UsageRecord& usage) {
-  return {usage.id,
-          usage.trace_id,
-          usage.tenant,
-          usage.model,
-          usage.router,
-          usage.endpoint,
-          std::string(RequestOutcomeName(usage.outcome)),
-          Day(usage.finished),
-          absl::ToUnixMicros(usage.started),
-          absl::ToUnixMicros(usage.finished),
-          usage.prompt_tokens,
-          usage.cached_prompt_tokens,
-          usage.generated_tokens,
-          usage.queue_seconds,
-          usage.prefill_seconds,
-          usage.decode_seconds,
-          OrNull(usage.first_token_seconds),
-          usage.prefill.router_seconds,
-          usage.prefill.shard_seconds,
-          usage.prefill.unpriced_seconds,
-          usage.prefill.cost,
-          usage.decode.router_seconds,
-          usage.decode.shard_seconds,
-          usage.decode.unpriced_seconds,
-          usage.decode.cost,
-          usage.currency};
-}
+  template <typename Value>
+  void operator()(const char* column, const Value& value) {
+    columns.push_back(column);
+    values.push_back(ToSql(value));
+  }
+};
 
-constexpr char kNodeTimeColumns[] =
-    "id, process, role, node, node_type, capacity_type, node_share, day, start_us, end_us, "
-    "alive_seconds, busy_seconds, cost, currency";
-
-SqlRow ToSql(const NodeTime& time) {
-  return {time.id,
-          time.process,
-          time.role,
-          time.node,
-          time.share.price_class,
-          time.share.capacity_type,
-          time.share.share,
-          Day(time.end),
-          absl::ToUnixMicros(time.start),
-          absl::ToUnixMicros(time.end),
-          time.alive_seconds,
-          time.busy_seconds,
-          OrNull(time.cost),
-          time.currency};
+template <typename Record>
+TableRow ToTableRow(const Record& record, absl::Time end) {
+  TableRow row;
+  VisitFields(row, record);
+  row("day", Day(end));
+  return row;
 }
 
 /// "($1, $2), ($3, $4)"
@@ -100,16 +61,16 @@ std::string Placeholders(std::size_t rows, std::size_t columns) {
   return absl::StrJoin(tuples, ", ");
 }
 
-absl::Status Insert(SqlDatabase& database, const Insertion& insertion) {
-  for (std::size_t first = 0; first < insertion.rows.size(); first += kRowsPerStatement) {
-    const std::size_t count = std::min(kRowsPerStatement, insertion.rows.size() - first);
+absl::Status Insert(SqlDatabase& database, const char* table, absl::Span<const TableRow> rows) {
+  for (std::size_t first = 0; first < rows.size(); first += kRowsPerStatement) {
+    const auto some = rows.subspan(first, kRowsPerStatement);
     std::vector<SqlValue> values;
-    for (std::size_t i = first; i < first + count; ++i) {
-      values.insert(values.end(), insertion.rows[i].begin(), insertion.rows[i].end());
+    for (const TableRow& row : some) {
+      values.insert(values.end(), row.values.begin(), row.values.end());
     }
-    const std::string statement =
-        absl::StrCat("INSERT INTO ", insertion.table, " (", insertion.columns, ") VALUES ",
-                     Placeholders(count, insertion.rows[0].size()), " ON CONFLICT (id) DO NOTHING");
+    const std::string statement = absl::StrCat(
+        "INSERT INTO ", table, " (", absl::StrJoin(some[0].columns, ", "), ") VALUES ",
+        Placeholders(some.size(), some[0].columns.size()), " ON CONFLICT (id) DO NOTHING");
     MOESAIC_RETURN_IF_ERROR(database.Execute(statement, values).status());
   }
   return absl::OkStatus();
@@ -171,17 +132,17 @@ absl::Status LedgerStore::Store(absl::Span<const LedgerRow> rows) {
 }
 
 absl::Status LedgerStore::InsertAll(absl::Span<const LedgerRow> rows) {
-  Insertion usage{"usage", kUsageColumns, {}};
-  Insertion node_time{"node_time", kNodeTimeColumns, {}};
+  std::vector<TableRow> usage, node_time;
   for (const LedgerRow& row : rows) {
     if (const auto* record = std::get_if<UsageRecord>(&row)) {
-      usage.rows.push_back(ToSql(*record));
+      usage.push_back(ToTableRow(*record, record->finished));
     } else {
-      node_time.rows.push_back(ToSql(std::get<NodeTime>(row)));
+      const NodeTime& time = std::get<NodeTime>(row);
+      node_time.push_back(ToTableRow(time, time.end));
     }
   }
-  MOESAIC_RETURN_IF_ERROR(Insert(*database_, usage));
-  return Insert(*database_, node_time);
+  MOESAIC_RETURN_IF_ERROR(Insert(*database_, "usage", usage));
+  return Insert(*database_, "node_time", node_time);
 }
 
 absl::StatusOr<std::vector<UsageSum>> LedgerStore::SumUsage(absl::Time from, absl::Time to) {
