@@ -21,9 +21,12 @@ export function setText(id, text) {
 /**
  * Keeps the children of `parent` in step with `items`: `make(item)` builds a new child,
  * `update(child, item)` refreshes one that has the same key. Elements that stay keep their focus.
+ * Of items with one key, only the first keeps its element.
  */
 export function reconcile(parent, items, key, make, update) {
-  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const children = [...parent.children];
+  const old = new Map(children.map((child) => [child.dataset.key, child]));
+  const shown = new Set();
   let before = null;
   for (const item of items) {
     const id = String(key(item));
@@ -37,8 +40,9 @@ export function reconcile(parent, items, key, make, update) {
     const place = before ? before.nextSibling : parent.firstChild;
     if (place !== child) parent.insertBefore(child, place);
     before = child;
+    shown.add(child);
   }
-  for (const child of old.values()) child.remove();
+  for (const child of children) if (!shown.has(child)) child.remove();
 }
 
 /** The colour that a probe element has under the present theme, as [r, g, b]. */

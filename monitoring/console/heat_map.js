@@ -108,6 +108,8 @@ function showTable() {
 export function showExperts(answer, cluster) {
   experts = { ...answer, experts_per_layer: cluster.topology?.experts_per_layer ?? answer.units_per_layer * answer.unit_size };
   shards = new Map(cluster.shards.map((shard) => [shard.placed.shard_id, shard]));
+  // Another model, or none yet, may have fewer layers and units.
+  if (chosen && (chosen.layer >= experts.layers.length || chosen.unit >= experts.units_per_layer)) choose(null);
   redrawHeat();
   showTable();
   if (chosen) setText('heat-readout', describe(chosen));

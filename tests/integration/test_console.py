@@ -113,6 +113,21 @@ def test_is_reachable_by_keyboard_and_by_screen_reader(page):
     assert {"theme", "heat-canvas", "prompt", "send"} <= reached
 
 
+def test_lists_do_not_grow_by_items_with_the_same_key(page):
+    """Two routers of one name, two events with the same words."""
+    shown = page.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        import('/console/dom.js').then(({ el, reconcile }) => {
+          const list = el('ul');
+          for (let poll = 0; poll < 3; poll += 1) {
+            reconcile(list, ['a', 'a', 'b'], (item) => item, () => el('li'),
+              (child, item) => { child.textContent = item; });
+          }
+          done([...list.children].map((child) => child.textContent));
+        });""")
+    assert shown == ["a", "a", "b"]
+
+
 def test_theme_is_switched_and_remembered(page):
     def paper():
         return page.execute_script("return getComputedStyle(document.body).backgroundColor")
