@@ -141,7 +141,7 @@ void ExpertDispatcher::Impl::SetPlacement(
     }
     for (const auto& link : removed) {
       links_.erase(link->info.id);
-      past_counters_[link->info.id] = link->counters;
+      past_counters_[link->info.name] = link->counters;
       for (const rpc::Lane lane : kLanes) {
         link->stream(lane).connected = false;
         ReleaseLane(*link, lane, lost);
@@ -156,7 +156,9 @@ void ExpertDispatcher::Impl::SetPlacement(
   for (const placement::ShardInfo& info : added) {
     if (auto link = OpenLink(info)) {
       base::MutexLock lock(mutex_);
-      link->counters = past_counters_[info.id];  // a shard's counters go on over its links
+      // A shard's counters go on over its links. By name: a coordinator that has started anew gives
+      // other numbers.
+      link->counters = past_counters_[info.name];
       links_[info.id] = std::move(link);
     }
   }
@@ -208,7 +210,7 @@ placement::LoadReport ExpertDispatcher::Impl::TakeLoad() {
     shards.push_back(link->Stats());
     link->price_per_second = PriceOf(link->info);  // the price list may have changed
   }
-  return load_.Take(std::move(shards), Now());
+  return load_.Take(shards, Now());
 }
 
 DispatchStats ExpertDispatcher::Impl::Stats() const {

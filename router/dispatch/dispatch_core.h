@@ -200,7 +200,8 @@ class ExpertDispatcher::Impl {
   std::shared_ptr<const placement::PlacementMap> placement_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<base::ShardId, std::shared_ptr<ShardLink>> links_ ABSL_GUARDED_BY(mutex_);
   /// Of links that were closed. One per number of a shard, which coordinators give out sparingly.
-  absl::flat_hash_map<base::ShardId, ShardDispatchStats> past_counters_ ABSL_GUARDED_BY(mutex_);
+  /// By name of the shard.
+  absl::flat_hash_map<std::string, ShardDispatchStats> past_counters_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::uint64_t, ActiveCall> calls_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::uint64_t, InFlight> in_flight_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t hedges_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -23,9 +23,9 @@ struct ShardDispatchStats {
   std::uint64_t rows = 0;            ///< Rows sent.
   std::uint64_t in_flight_rows = 0;  ///< Result rows awaited now.
   bool suspect = false;              ///< Silent or cut off, and not yet taken back.
-  // Sums over answered dispatches; divide by `answered` for means.
   std::uint64_t bytes_sent = 0;      ///< Tensor bytes.
   std::uint64_t bytes_received = 0;  ///< Tensor bytes.
+  // Sums over answered dispatches; divide by `answered` for means.
   std::uint64_t answered = 0;
   absl::Duration round_trip_sum;
   absl::Duration queue_wait_sum;  ///< As the shard reports it.
@@ -54,8 +54,8 @@ struct DispatchStats {
   std::uint64_t failed_rows = 0;      ///< Tokens given back as failures.
   std::uint64_t skipped_units = 0;    ///< (row, unit) pairs left out for want of a replica.
   double budget_left = 0;             ///< Hedges and retries that the budget allows at once now.
-  /// Broken streams by their status ("UNAVAILABLE") and answers that were not OK by their code
-  /// ("OVERLOADED").
+  /// Broken streams by their status ("unavailable") and answers that were not OK by their code
+  /// ("overloaded").
   std::map<std::string, std::uint64_t> errors;
   std::uint64_t waiting_units = 0;         ///< (row, unit) pairs now without a live replica.
   std::vector<ShardDispatchStats> shards;  ///< Ascending by id.

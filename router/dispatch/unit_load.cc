@@ -32,7 +32,8 @@ void UnitLoad::Count(const ExpertCallState& call) {
   }
 }
 
-placement::LoadReport UnitLoad::Take(std::vector<ShardDispatchStats> shards, absl::Duration now) {
+placement::LoadReport UnitLoad::Take(const std::vector<ShardDispatchStats>& shards,
+                                     absl::Duration now) {
   placement::LoadReport report{.window = now - std::exchange(since_, now),
                                .calls = std::exchange(calls_, 0),
                                .units = {},
@@ -44,25 +45,20 @@ placement::LoadReport UnitLoad::Take(std::vector<ShardDispatchStats> shards, abs
                             .rows = std::exchange(rows_[unit], 0),
                             .experts = std::exchange(experts_[unit], 0)});
   }
-  const auto by_id = [](const ShardDispatchStats& a, const ShardDispatchStats& b) {
-    return a.id < b.id;
-  };
-  std::sort(shards.begin(), shards.end(), by_id);
   for (const ShardDispatchStats& shard : shards) {
-    const auto found = std::lower_bound(before_.begin(), before_.end(), shard, by_id);
+    ShardDispatchStats& last = before_[shard.name];
     // Counters that went back are those of a new link.
-    const bool known = found != before_.end() && found->id == shard.id &&
-                       found->answered <= shard.answered && found->rows <= shard.rows;
-    const ShardDispatchStats before = known ? *found : ShardDispatchStats{};
-    if (shard.answered == before.answered) continue;
+    const bool grown = last.answered <= shard.answered && last.rows <= shard.rows;
+    const ShardDispatchStats since = grown ? last : ShardDispatchStats{};
+    last = shard;
+    if (shard.answered == since.answered) continue;
     report.shards.push_back({.id = shard.id,
-                             .dispatches = shard.answered - before.answered,
-                             .rows = shard.rows - before.rows,
-                             .round_trip = shard.round_trip_sum - before.round_trip_sum,
-                             .queue_wait = shard.queue_wait_sum - before.queue_wait_sum,
-                             .compute = shard.compute_sum - before.compute_sum});
+                             .dispatches = shard.answered - since.answered,
+                             .rows = shard.rows - since.rows,
+                             .round_trip = shard.round_trip_sum - since.round_trip_sum,
+                             .queue_wait = shard.queue_wait_sum - since.queue_wait_sum,
+                             .compute = shard.compute_sum - since.compute_sum});
   }
-  before_ = std::move(shards);
   return report;
 }
 

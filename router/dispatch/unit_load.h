@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "placement/view/load_report.h"
 #include "router/dispatch/dispatch_stats.h"
@@ -20,7 +22,7 @@ class UnitLoad {
   void Count(const ExpertCallState& call);
   /// What was counted since the last report. shards: their counters since the start, from which
   /// those of the last report are taken off.
-  placement::LoadReport Take(std::vector<ShardDispatchStats> shards, absl::Duration now);
+  placement::LoadReport Take(const std::vector<ShardDispatchStats>& shards, absl::Duration now);
 
  private:
   placement::ExpertTopology topology_;
@@ -29,7 +31,8 @@ class UnitLoad {
   std::vector<std::uint32_t> rows_;         // [units]
   std::vector<std::uint32_t> experts_;      // [units] distinct ones, summed over calls
   std::vector<std::uint64_t> last_call_;    // [layers * experts] the last call that touched it
-  std::vector<ShardDispatchStats> before_;  // at the last report, ascending by id
+  /// By name, at the last report in which each shard was; also those that are away.
+  absl::flat_hash_map<std::string, ShardDispatchStats> before_;
 };
 
 }  // namespace moesaic::router

@@ -68,6 +68,9 @@ TEST(UnitLoad, ShardsReportWhatWasAddedToTheirCounters) {
   shard.answered = 2;
   shard.rows = 20;
   EXPECT_EQ(load.Take({shard}, absl::Seconds(4)).shards[0].rows, 20u) << "a new link";
+  EXPECT_THAT(load.Take({}, absl::Seconds(5)).shards, IsEmpty()) << "it is away";
+  shard.answered = 3;
+  EXPECT_EQ(load.Take({shard}, absl::Seconds(6)).shards[0].dispatches, 1u);
 }
 
 }  // namespace
