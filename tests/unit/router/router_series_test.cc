@@ -157,7 +157,7 @@ class RouterSeriesTest : public ::testing::Test {
   IdleRunner runner_;
   FakeGenerator generator_;
   const std::unique_ptr<model::Tokenizer> tokenizer_ = MakeByteTokenizer();
-  const model::GenerationConfig generation_config_;
+  model::GenerationConfig generation_config_;
   std::unique_ptr<monitoring::Ledger> ledger_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<ExpertDispatcher> dispatcher_;
