@@ -187,6 +187,10 @@ class Coordinator {
   void CoverLostUnits(absl::Duration now);
   void StartMoves();
   void OnMoved(const absl::Status& status, const Member& member);
+  void SendDirective(const Member& member) const;
+  void EndShard(SessionId session, absl::Status status);
+
+  // What is published (coordinator_publish.cc).
   /// Whether every shard that should hold the unit is live and does, and there is at least one.
   bool Settled(std::uint32_t unit) const;
   /// Whether all connected routers act on the published placement.
@@ -196,8 +200,6 @@ class Coordinator {
   void LeaveOutLeaving(PlacementMap::Parts& parts) const;
   void PublishIfChanged(absl::Duration now);
   void Publish(PlacementMap::Parts parts, absl::Duration now);
-  void SendDirective(const Member& member) const;
-  void EndShard(SessionId session, absl::Status status);
 
   const CoordinatorPolicy policy_;
   const base::Clock& clock_;
