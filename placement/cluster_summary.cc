@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "monitoring/cost/cost_model.h"
 
 namespace moesaic::placement {
 namespace {
 
-constexpr double kHoursPerMonth = 730;
 /// Above this part of its capacity a cluster has little to give for a busy minute.
 constexpr double kNearlyFull = 0.85;
 
@@ -135,13 +135,14 @@ std::string CapacityWords(const v1::ClusterSummary& summary) {
 std::string CostWords(const v1::ClusterSummary& summary) {
   if (summary.currency().empty()) return "";
   if (summary.cost_per_hour() <= 0) return " Its price is unknown.";
-  std::string words =
-      absl::StrFormat(" Costs %.2f %s an hour", summary.cost_per_hour(), summary.currency());
+  std::string words = absl::StrFormat(" Costs %s%.2f %s an hour",
+                                      summary.nodes_without_price() > 0 ? "at least " : "",
+                                      summary.cost_per_hour(), summary.currency());
   if (summary.cost_per_million_tokens() > 0) {
     absl::StrAppendFormat(&words, ", %.2f a million tokens", summary.cost_per_million_tokens());
   }
   if (summary.budget_per_month() > 0) {
-    const double month = summary.cost_per_hour() * kHoursPerMonth;
+    const double month = *monitoring::MonthProjection(summary.cost_per_hour());
     absl::StrAppendFormat(&words, "; %.0f %% of the month's budget",
                           100 * month / summary.budget_per_month());
   }

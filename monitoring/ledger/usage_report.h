@@ -32,8 +32,8 @@ struct Reconciliation {
   double direct_cost = 0;  ///< Of all requests.
   double unallocated = 0;  ///< node_cost of days on which nobody used anything.
   double unpriced_node_seconds = 0;
-  /// What neither requests nor idle time explain: direct + idle - node cost.
-  double difference() const { return direct_cost + idle_cost - node_cost; }
+  /// Of node_cost, what neither requests nor idle time explain.
+  double difference() const { return node_cost - direct_cost - idle_cost; }
 };
 
 struct UsageReport {

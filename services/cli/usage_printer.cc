@@ -97,13 +97,12 @@ std::string Totals(const UsageReport& report) {
                                              total.unpriced_node_seconds / 3600));
     }
     if (total.node_cost <= 0) continue;
-    const double unexplained = total.node_cost - total.direct_cost - total.idle_cost;
     absl::StrAppend(
         &text,
         absl::StrFormat("nodes cost %s %s: requests %s, idle %s, not explained %s (%.2f %%)\n",
                         Shown(total.node_cost), total.currency, Shown(total.direct_cost),
-                        Shown(total.idle_cost), Shown(unexplained),
-                        100 * unexplained / total.node_cost));
+                        Shown(total.idle_cost), Shown(total.difference()),
+                        100 * total.difference() / total.node_cost));
     if (total.unallocated > 0) {
       absl::StrAppend(&text, "of that on days without requests, in no line above: ",
                       Shown(total.unallocated), "\n");

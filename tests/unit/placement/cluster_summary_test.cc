@@ -60,6 +60,8 @@ TEST_F(ClusterSummaryTest, IdleWithoutPricesIsHealthy) {
   costs_.nodes_without_price = 2;
   EXPECT_THAT(Make().sentence(), HasSubstr("Its price is unknown."));
   EXPECT_THAT(Make().advice(), HasSubstr("2.0 nodes have no price"));
+  costs_.per_hour = 3.2;
+  EXPECT_THAT(Make().sentence(), HasSubstr("Costs at least 3.20 USD an hour."));
 }
 
 TEST_F(ClusterSummaryTest, NamesWhatIsWrongTheWorstFirst) {

@@ -51,6 +51,9 @@ TEST(UsageReportTest, EachDaysIdleTimeIsThatDaysTenants) {
   EXPECT_DOUBLE_EQ(total.idle_cost, 17);
   EXPECT_DOUBLE_EQ(total.unallocated, 5);  // nobody was there on the third day
   EXPECT_DOUBLE_EQ(total.difference(), 0);
+  Reconciliation less_idle = total;
+  less_idle.idle_cost -= 1;
+  EXPECT_DOUBLE_EQ(less_idle.difference(), 1);
 }
 
 TEST(UsageReportTest, WhatHasNoPriceIsUnknown) {
