@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "monitoring/raise_to.h"
 
 namespace moesaic::monitoring {
 namespace {
@@ -27,10 +28,6 @@ struct NvmlMemory {
 constexpr int kTemperatureGpu = 0;
 constexpr int kMemoryErrorUncorrected = 1;
 constexpr int kVolatileEcc = 0;
-
-void Raise(Counter counter, double total) {
-  counter.Increment(std::max(0.0, total - counter.Value()));
-}
 
 }  // namespace
 
@@ -111,7 +108,7 @@ void GpuMetrics::RefreshCard(Registry& registry, int index) {
     registry.Get(metrics::kGpuPowerWatts, {gpu}).Set(1e-3 * value);
   }
   if (unsigned long long value; nvml.energy_mj && nvml.energy_mj(device, &value) == 0) {
-    Raise(registry.Get(metrics::kGpuEnergyJoulesTotal, {gpu}), 1e-3 * static_cast<double>(value));
+    RaiseTo(1e-3 * static_cast<double>(value), registry.Get(metrics::kGpuEnergyJoulesTotal, {gpu}));
   }
   if (unsigned int value;
       nvml.temperature && nvml.temperature(device, kTemperatureGpu, &value) == 0) {
@@ -119,7 +116,7 @@ void GpuMetrics::RefreshCard(Registry& registry, int index) {
   }
   if (unsigned long long value; nvml.ecc_errors && nvml.ecc_errors(device, kMemoryErrorUncorrected,
                                                                    kVolatileEcc, &value) == 0) {
-    Raise(registry.Get(metrics::kGpuEccErrorsTotal, {gpu}), static_cast<double>(value));
+    RaiseTo(static_cast<double>(value), registry.Get(metrics::kGpuEccErrorsTotal, {gpu}));
   }
 }
 

@@ -30,7 +30,7 @@ class GpuMetrics {
   void* library_ = nullptr;
   std::unique_ptr<Functions> functions_;  // null unless NVML runs
   int count_ = 0;
-  base::Mutex mutex_;  // NVML's own calls are thread-safe; counters are raised one at a time
+  base::Mutex mutex_;  // NVML's own calls are thread-safe; series are brought up to date by one
 };
 
 }  // namespace moesaic::monitoring

@@ -8,12 +8,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "monitoring/raise_to.h"
+
 namespace moesaic::monitoring {
 namespace {
-
-void Raise(Counter counter, double total) {
-  counter.Increment(std::max(0.0, total - counter.Value()));
-}
 
 /// Fields of /proc/self/stat behind the command's name, which may hold blanks itself.
 struct ProcessStat {
@@ -99,13 +97,13 @@ void ProcessMetrics::StartDrain() {
 
 void ProcessMetrics::Refresh(Registry& registry) {
   const ProcessStat stat = ReadStat();
-  Raise(registry.Get(metrics::kProcessCpuSecondsTotal), stat.cpu_seconds);
+  RaiseTo(stat.cpu_seconds, registry.Get(metrics::kProcessCpuSecondsTotal));
   registry.Get(metrics::kProcessResidentBytes).Set(stat.resident_bytes);
   registry.Get(metrics::kProcessThreads).Set(stat.threads);
   registry.Get(metrics::kProcessOpenFiles).Set(CountOpenFiles());
   const NetworkBytes network = ReadNetworkBytes();
-  Raise(registry.Get(metrics::kNetworkReceivedBytesTotal), network.received);
-  Raise(registry.Get(metrics::kNetworkSentBytesTotal), network.sent);
+  RaiseTo(network.received, registry.Get(metrics::kNetworkReceivedBytesTotal));
+  RaiseTo(network.sent, registry.Get(metrics::kNetworkSentBytesTotal));
   gpus_.Refresh(registry);
   base::MutexLock lock(mutex_);
   registry.Get(metrics::kModelLoadSeconds)

@@ -39,6 +39,7 @@ struct Registry::Impl {
   }
 
   prometheus::Registry registry;
+  base::Mutex scrape_mutex;  // held while refreshers run; taken before `mutex`
   base::Mutex mutex;
   std::vector<std::function<void()>> refreshers ABSL_GUARDED_BY(mutex);
   /// Series of the gauges that SetSeries knows, by metric and labels.
@@ -88,12 +89,15 @@ void Registry::OnScrape(std::function<void()> refresh) {
 }
 
 std::string Registry::Exposition() {
-  std::vector<std::function<void()>> refreshers;
   {
-    base::MutexLock lock(impl_->mutex);
-    refreshers = impl_->refreshers;
+    base::MutexLock scrape(impl_->scrape_mutex);
+    std::vector<std::function<void()>> refreshers;
+    {
+      base::MutexLock lock(impl_->mutex);
+      refreshers = impl_->refreshers;
+    }
+    for (const auto& refresh : refreshers) refresh();
   }
-  for (const auto& refresh : refreshers) refresh();
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }
 

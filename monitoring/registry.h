@@ -74,8 +74,8 @@ class Registry {
   /// For what comes and goes, such as shards; `Get` is not to be used for such a metric.
   void SetSeries(const GaugeDef& def, const std::vector<Sample>& samples);
 
-  /// `refresh` runs before every exposition, to set gauges that nobody else keeps up to date. It
-  /// must stay valid as long as this registry, be thread-safe and not block.
+  /// `refresh` runs before every exposition, never twice at once, to bring up to date what nobody
+  /// else does. It must stay valid as long as this registry and not block.
   void OnScrape(std::function<void()> refresh);
 
   /// Everything in Prometheus's text format 0.0.4.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "monitoring/catalogue.h"
+#include "monitoring/raise_to.h"
 #include "placement/describe_cluster.h"
 
 namespace moesaic::placement {
@@ -13,10 +14,6 @@ namespace {
 
 namespace metrics = monitoring::metrics;
 using Samples = std::vector<monitoring::Registry::Sample>;
-
-void RaiseTo(std::uint64_t total, monitoring::Counter counter) {
-  counter.Increment(static_cast<double>(total) - counter.Value());
-}
 
 void RefreshMembers(const Coordinator& coordinator, monitoring::Registry& registry) {
   std::size_t serving = 0, replicas = 0;

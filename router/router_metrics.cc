@@ -1,19 +1,15 @@
 #include "router/router_metrics.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "monitoring/catalogue.h"
+#include "monitoring/raise_to.h"
 
 namespace moesaic::router {
 namespace {
 
 namespace metrics = monitoring::metrics;
-
-/// Brings a counter up to a total that is kept elsewhere.
-template <typename Number>
-void Raise(monitoring::Counter counter, Number total) {
-  counter.Increment(std::max(0.0, static_cast<double>(total) - counter.Value()));
-}
 
 void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler) {
   const Scheduler::Stats stats = scheduler.stats();
@@ -25,52 +21,61 @@ void RefreshScheduler(monitoring::Registry& registry, const Scheduler& scheduler
       kv_blocks == 0 ? 0.0 : static_cast<double>(stats.kv_blocks_in_use) / kv_blocks;
   registry.Get(metrics::kKvCacheUsageRatio).Set(kv_usage);
   registry.Get(metrics::kSaturationRatio)
-      .Set(std::max({kv_usage, static_cast<double>(stats.running) / scheduler.max_num_seqs(),
-                     static_cast<double>(stats.waiting) / scheduler.max_queue()}));
-  Raise(registry.Get(metrics::kPreemptionsTotal), stats.preemptions);
-  Raise(registry.Get(metrics::kDegradedTokensTotal), stats.degraded_tokens);
-}
-
-void RefreshDispatcher(monitoring::Registry& registry, const ExpertDispatcher& dispatcher) {
-  int ready = 0;
-  const DispatchStats stats = dispatcher.Stats();
-  Raise(registry.Get(metrics::kHedgesTotal), stats.hedges);
-  Raise(registry.Get(metrics::kHedgeWinsTotal), stats.hedge_wins);
-  Raise(registry.Get(metrics::kRetriedUnitsTotal), stats.retried_units);
-  Raise(registry.Get(metrics::kAbandonedDispatchesTotal), stats.abandoned);
-  Raise(registry.Get(metrics::kShardSuspicionsTotal), stats.suspicions);
-  Raise(registry.Get(metrics::kRetryBudgetRefusalsTotal), stats.budget_refusals);
-  Raise(registry.Get(metrics::kThrottledUnitsTotal), stats.throttled_units);
-  Raise(registry.Get(metrics::kDegradedUnitsTotal), stats.skipped_units);
-  Raise(registry.Get(metrics::kWastedComputeSecondsTotal), stats.wasted_seconds);
-  registry.Get(metrics::kRetryBudgetLeft).Set(stats.budget_left);
-  for (const auto& [code, errors] : stats.errors) {
-    Raise(registry.Get(metrics::kRpcErrorsTotal, {code}), errors);
-  }
-  registry.Get(metrics::kWaitingUnits).Set(static_cast<double>(stats.waiting_units));
-  for (const ShardDispatchStats& shard : stats.shards) {
-    Raise(registry.Get(metrics::kDispatchesTotal, {shard.name}), shard.dispatches);
-    Raise(registry.Get(metrics::kDispatchedRowsTotal, {shard.name}), shard.rows);
-    Raise(registry.Get(metrics::kDispatchQueueWaitSecondsTotal, {shard.name}),
-          absl::ToDoubleSeconds(shard.queue_wait_sum));
-    Raise(registry.Get(metrics::kDispatchComputeSecondsTotal, {shard.name}),
-          absl::ToDoubleSeconds(shard.compute_sum));
-    Raise(registry.Get(metrics::kDispatchSentBytesTotal, {shard.name}), shard.bytes_sent);
-    Raise(registry.Get(metrics::kDispatchReceivedBytesTotal, {shard.name}), shard.bytes_received);
-    registry.Get(metrics::kInFlightRows, {shard.name})
-        .Set(static_cast<double>(shard.in_flight_rows));
-    ready += shard.decode_connected && shard.prefill_connected;
-  }
-  registry.Get(metrics::kReadyShards).Set(ready);
+      .Set(SaturationRatio(kv_usage, stats.running, scheduler.max_num_seqs(), stats.waiting,
+                           scheduler.max_queue()));
+  RaiseTo(stats.preemptions, registry.Get(metrics::kPreemptionsTotal));
+  RaiseTo(stats.degraded_tokens, registry.Get(metrics::kDegradedTokensTotal));
 }
 
 }  // namespace
+
+double SaturationRatio(double kv_usage, int running, int max_running, int waiting,
+                       int max_waiting) {
+  // What was preempted waits as well, beyond the queue's limit.
+  const auto share = [](int used, int limit) {
+    return std::min(1.0, static_cast<double>(used) / limit);
+  };
+  return std::max({kv_usage, share(running, max_running), share(waiting, max_waiting)});
+}
+
+void RefreshDispatchMetrics(const DispatchStats& stats, monitoring::Registry& registry) {
+  int ready = 0;
+  std::vector<monitoring::Registry::Sample> in_flight;
+  RaiseTo(stats.hedges, registry.Get(metrics::kHedgesTotal));
+  RaiseTo(stats.hedge_wins, registry.Get(metrics::kHedgeWinsTotal));
+  RaiseTo(stats.retried_units, registry.Get(metrics::kRetriedUnitsTotal));
+  RaiseTo(stats.abandoned, registry.Get(metrics::kAbandonedDispatchesTotal));
+  RaiseTo(stats.suspicions, registry.Get(metrics::kShardSuspicionsTotal));
+  RaiseTo(stats.budget_refusals, registry.Get(metrics::kRetryBudgetRefusalsTotal));
+  RaiseTo(stats.throttled_units, registry.Get(metrics::kThrottledUnitsTotal));
+  RaiseTo(stats.skipped_units, registry.Get(metrics::kDegradedUnitsTotal));
+  RaiseTo(stats.wasted_seconds, registry.Get(metrics::kWastedComputeSecondsTotal));
+  registry.Get(metrics::kRetryBudgetLeft).Set(stats.budget_left);
+  for (const auto& [code, errors] : stats.errors) {
+    RaiseTo(errors, registry.Get(metrics::kRpcErrorsTotal, {code}));
+  }
+  registry.Get(metrics::kWaitingUnits).Set(static_cast<double>(stats.waiting_units));
+  for (const ShardDispatchStats& shard : stats.shards) {
+    RaiseTo(shard.dispatches, registry.Get(metrics::kDispatchesTotal, {shard.name}));
+    RaiseTo(shard.rows, registry.Get(metrics::kDispatchedRowsTotal, {shard.name}));
+    RaiseTo(absl::ToDoubleSeconds(shard.queue_wait_sum),
+            registry.Get(metrics::kDispatchQueueWaitSecondsTotal, {shard.name}));
+    RaiseTo(absl::ToDoubleSeconds(shard.compute_sum),
+            registry.Get(metrics::kDispatchComputeSecondsTotal, {shard.name}));
+    RaiseTo(shard.bytes_sent, registry.Get(metrics::kDispatchSentBytesTotal, {shard.name}));
+    RaiseTo(shard.bytes_received, registry.Get(metrics::kDispatchReceivedBytesTotal, {shard.name}));
+    in_flight.push_back({{shard.name}, static_cast<double>(shard.in_flight_rows)});
+    ready += shard.decode_connected && shard.prefill_connected;
+  }
+  registry.SetSeries(metrics::kInFlightRows, in_flight);
+  registry.Get(metrics::kReadyShards).Set(ready);
+}
 
 void ExportRouterMetrics(monitoring::Registry& registry, const Scheduler& scheduler,
                          const ExpertDispatcher& dispatcher) {
   registry.OnScrape([&registry, &scheduler, &dispatcher] {
     RefreshScheduler(registry, scheduler);
-    RefreshDispatcher(registry, dispatcher);
+    RefreshDispatchMetrics(dispatcher.Stats(), registry);
   });
 }
 

@@ -1,9 +1,13 @@
 #include "monitoring/registry.h"
 
+#include <atomic>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "monitoring/raise_to.h"
 
 namespace moesaic::monitoring {
 namespace {
@@ -35,6 +39,32 @@ TEST(RegistryTest, ScrapeRefreshesGauges) {
   EXPECT_THAT(registry.Exposition(), HasSubstr("moesaic_ready_shards 3"));
   shards = 2;
   EXPECT_THAT(registry.Exposition(), HasSubstr("moesaic_ready_shards 2"));
+}
+
+TEST(RegistryTest, ACounterFollowsATotalUpwards) {
+  Registry registry;
+  Counter counter = registry.Get(metrics::kStepsTotal);
+  RaiseTo(5, counter);
+  EXPECT_EQ(counter.Value(), 5);
+  RaiseTo(3, counter);
+  EXPECT_EQ(counter.Value(), 5);
+}
+
+TEST(RegistryTest, ScrapesAtOnceRefreshOneAfterTheOther) {
+  Registry registry;
+  std::atomic<int> inside{0};
+  registry.OnScrape([&] {
+    EXPECT_EQ(inside++, 0) << "a total would be added twice";
+    std::this_thread::yield();
+    --inside;
+  });
+  std::vector<std::thread> scrapes;
+  for (int i = 0; i < 4; ++i) {
+    scrapes.emplace_back([&registry] {
+      for (int k = 0; k < 500; ++k) registry.Exposition();
+    });
+  }
+  for (std::thread& scrape : scrapes) scrape.join();
 }
 
 TEST(RegistryTest, SameSeriesFromEveryLookup) {
