@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "monitoring/raise_to.h"
 #include "shard/dispatch_engine.h"
 
 namespace moesaic::shard {
@@ -82,8 +83,8 @@ void ExportShardState(monitoring::Registry& registry, const ExpertStore& store,
     registry.Get(metrics::kShardQueueRows, {"decode"}).Set(engine.rows_waiting(rpc::Lane::kDecode));
     registry.Get(metrics::kShardQueueRows, {"prefill"})
         .Set(engine.rows_waiting(rpc::Lane::kPrefill));
-    monitoring::Counter loads = registry.Get(metrics::kUnitLoadsTotal);
-    loads.Increment(static_cast<double>(store.loads_total()) - loads.Value());
+    monitoring::RaiseTo(static_cast<double>(store.loads_total()),
+                        registry.Get(metrics::kUnitLoadsTotal));
   });
 }
 

@@ -30,8 +30,6 @@ class ShardMetrics {
   double busy_seconds() const { return busy_[0].Value() + busy_[1].Value(); }
 
  private:
-  void Answered(rpc::DispatchCode code);
-
   monitoring::Registry& registry_;
   monitoring::Counter batches_;
   monitoring::Histogram batch_tokens_;

@@ -151,10 +151,13 @@ class PostgresDatabase final : public SqlDatabase {
     const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const std::string message =
         absl::StrCat("ledger ", shown_, ": ", primary != nullptr ? primary : "lost", " ", code);
-    // Classes of SQLSTATE: 22 data exception, 23 integrity constraint; 08 connection, 40 rollback,
-    // 53 resources, 55 object in use, 57 operator intervention, 58 system.
+    // Classes of SQLSTATE: 22 data exception, 23 integrity constraint, 54 a value too large to be
+    // indexed; 08 connection, 40 rollback, 53 resources, 55 object in use, 57 operator
+    // intervention, 58 system.
     const std::string type = code.substr(0, 2);
-    if (type == "22" || type == "23") return absl::InvalidArgumentError(message);
+    for (const char* row_is_bad : {"22", "23", "54"}) {
+      if (type == row_is_bad) return absl::InvalidArgumentError(message);
+    }
     for (const char* passing : {"", "08", "40", "53", "55", "57", "58"}) {
       if (type == passing) return absl::UnavailableError(message);
     }
