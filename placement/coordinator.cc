@@ -179,6 +179,15 @@ absl::StatusOr<const Member*> Coordinator::Evacuate(const std::string& shard, bo
   return member;
 }
 
+void Coordinator::Expect(std::uint32_t shards) {
+  if (policy_.expect_shards == shards) return;
+  events_.Add(clock_.Monotonic(), EventLog::Kind::kDecision,
+              absl::StrCat(shards, " shards are wanted, ", policy_.expect_shards,
+                           " were: asked for by an operator"));
+  policy_.expect_shards = shards;
+  Advance();
+}
+
 void Coordinator::Advance() {
   const absl::Duration now = clock_.Monotonic();
   if (guard_.Tick(now)) membership_.Forgive(now);

@@ -31,8 +31,9 @@ namespace moesaic::placement {
 
 /// How a coordinator decides. The defaults suit one machine as well as a cluster.
 struct CoordinatorPolicy {
-  std::uint32_t replicas = 1;       ///< Live copies wanted of each unit.
-  std::uint32_t expect_shards = 0;  ///< First assignment when so many have come; 0 = by `settle`.
+  std::uint32_t replicas = 1;  ///< Live copies wanted of each unit.
+  /// Shards wanted. First assignment when so many have come; 0 = by `settle`.
+  std::uint32_t expect_shards = 0;
   /// Shards that come are given units when none has come for this long. Above the longest pause of
   /// a shard between two attempts to register (1 s, and 1 s of the channel's), so that a restarted
   /// coordinator sees all of them before it speaks.
@@ -126,6 +127,8 @@ class Coordinator {
   /// Has others take over what the shard holds, or ends that. Errors: NotFound for an unknown or
   /// expired shard.
   absl::StatusOr<const Member*> Evacuate(const std::string& shard, bool evacuate);
+  /// Another number of shards is wanted from now on; who wants it, starts and ends them.
+  void Expect(std::uint32_t shards);
   /// A placement that could be brought about now, and what led to it. Errors: FailedPrecondition
   /// while there is no shard.
   struct Plan {
@@ -201,7 +204,7 @@ class Coordinator {
   void PublishIfChanged(absl::Duration now);
   void Publish(PlacementMap::Parts parts, absl::Duration now);
 
-  const CoordinatorPolicy policy_;
+  CoordinatorPolicy policy_;
   const base::Clock& clock_;
   const absl::Duration started_;
 

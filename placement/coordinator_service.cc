@@ -205,6 +205,15 @@ grpc::ServerUnaryReactor* CoordinatorService::EvacuateShard(grpc::CallbackServer
   });
 }
 
+grpc::ServerUnaryReactor* CoordinatorService::ExpectShards(grpc::CallbackServerContext* context,
+                                                           const v1::ExpectShardsRequest* request,
+                                                           v1::ExpectShardsResponse*) {
+  return AnswerOnLoop(*context, [this, request]() -> absl::Status {
+    coordinator_.Expect(request->shards());
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* CoordinatorService::Rebalance(grpc::CallbackServerContext* context,
                                                         const v1::RebalanceRequest* request,
                                                         v1::RebalanceResponse* response) {

@@ -29,6 +29,9 @@ class CoordinatorService final : public v1::Coordinator::CallbackService {
   grpc::ServerUnaryReactor* EvacuateShard(grpc::CallbackServerContext* context,
                                           const v1::EvacuateShardRequest* request,
                                           v1::EvacuateShardResponse* response) override;
+  grpc::ServerUnaryReactor* ExpectShards(grpc::CallbackServerContext* context,
+                                         const v1::ExpectShardsRequest* request,
+                                         v1::ExpectShardsResponse* response) override;
   grpc::ServerUnaryReactor* Rebalance(grpc::CallbackServerContext* context,
                                       const v1::RebalanceRequest* request,
                                       v1::RebalanceResponse* response) override;

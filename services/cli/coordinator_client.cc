@@ -68,6 +68,14 @@ absl::StatusOr<v1::EvacuateShardResponse> EvacuateShard(const std::string& addre
                                &v1::Coordinator::StubInterface::EvacuateShard, request);
 }
 
+absl::Status ExpectShards(const std::string& address, int shards) {
+  v1::ExpectShardsRequest request;
+  request.set_shards(static_cast<std::uint32_t>(shards));
+  return Call<v1::Coordinator, v1::ExpectShardsRequest, v1::ExpectShardsResponse>(
+             address, kCallTimeout, &v1::Coordinator::StubInterface::ExpectShards, request)
+      .status();
+}
+
 absl::StatusOr<v1::RebalanceResponse> Rebalance(const std::string& address, bool dry_run) {
   v1::RebalanceRequest request;
   request.set_dry_run(dry_run);

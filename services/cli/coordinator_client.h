@@ -29,6 +29,8 @@ absl::StatusOr<v1::DescribeClusterResponse> DescribeCluster(const std::string& a
 /// Has others take over what the shard holds, or ends that; says how far it is.
 absl::StatusOr<v1::EvacuateShardResponse> EvacuateShard(const std::string& address,
                                                         const std::string& shard, bool cancel);
+/// Says how many shards there are to be.
+absl::Status ExpectShards(const std::string& address, int shards);
 /// Looks for a better placement; carries it out unless `dry_run`.
 absl::StatusOr<v1::RebalanceResponse> Rebalance(const std::string& address, bool dry_run);
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -33,6 +34,7 @@ sigset_t WatchedSignals() {
 }
 
 constexpr char kShardPrefix[] = "shard-";
+constexpr char kExpectShardsFlag[] = "--expect-shards=";
 
 std::string ShardName(int number) { return absl::StrCat(kShardPrefix, number); }
 
@@ -53,7 +55,8 @@ void LocalCluster::BlockWatchedSignals() {
 LocalCluster::LocalCluster(LocalClusterOptions options)
     : options_(std::move(options)),
       supervisor_(options_.restart_delay),
-      wanted_shards_(options_.shards) {}
+      wanted_shards_(options_.shards),
+      told_shards_(options_.shards) {}
 
 std::vector<std::string> LocalCluster::NodeFlags(const std::string& node,
                                                  const std::vector<std::string>& given) const {
@@ -107,7 +110,7 @@ absl::Status LocalCluster::StartCoordinator() {
   flags.push_back("--listen=127.0.0.1:0");
   flags.push_back(absl::StrCat("--http-listen=127.0.0.1:", options_.console_port));
   flags.push_back(absl::StrCat("--ledger-queue=", options_.state_dir, "/coordinator/ledger"));
-  flags.push_back(absl::StrCat("--expect-shards=", options_.shards));
+  flags.push_back(absl::StrCat(kExpectShardsFlag, options_.shards));
   flags.push_back("--reflection");
   ChildSpec spec = Spec("coordinator", "moesaic-coordinator", std::move(flags));
   spec.address_flags = {{"grpc", "--listen"}, {"http", "--http-listen"}};
@@ -239,6 +242,7 @@ void LocalCluster::KeepUp() {
     if (!written.ok()) base::LogWarning(written.ToString());
   }
   if (std::exchange(rescale_, false)) TakeWantedShards();
+  if (told_shards_ != wanted_shards_) TellWantedShards();
   Scale();
 }
 
@@ -247,6 +251,17 @@ void LocalCluster::TakeWantedShards() {
   if (!wanted.ok()) return base::LogWarning("not scaled: ", wanted.status().ToString());
   base::LogInfo(*wanted, " shards are wanted");
   wanted_shards_ = *wanted;
+}
+
+void LocalCluster::TellWantedShards() {
+  for (std::string& argument : coordinator_->spec.arguments) {
+    if (!absl::StartsWith(argument, kExpectShardsFlag)) continue;
+    argument = absl::StrCat(kExpectShardsFlag, wanted_shards_);
+  }
+  // Tried again until it is there.
+  if (ExpectShards(coordinator_->Address("grpc"), wanted_shards_).ok()) {
+    told_shards_ = wanted_shards_;
+  }
 }
 
 void LocalCluster::Scale() {

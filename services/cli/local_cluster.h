@@ -66,6 +66,8 @@ class LocalCluster {
   /// What is done once a tick while everything runs.
   void KeepUp();
   void TakeWantedShards();
+  /// The coordinator knows how many are wanted, also after a restart.
+  void TellWantedShards();
   /// Starts what is missing, and ends a surplus shard once others hold what it held.
   void Scale();
   bool MayStop(const Supervisor::Child& shard) const;
@@ -78,6 +80,7 @@ class LocalCluster {
   Supervisor::Child* coordinator_ = nullptr;
   Supervisor::Child* router_ = nullptr;
   int wanted_shards_;
+  int told_shards_;  ///< What the coordinator takes for wanted_shards_.
   std::string last_progress_;
   int written_changes_ = 0;
   int written_targets_ = 0;  ///< supervisor_.changes() as of the last targets file.

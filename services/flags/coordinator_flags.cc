@@ -47,8 +47,8 @@ void CoordinatorFlags::DeclareIdentity(FlagTable& table) {
   DeclareLedgerQueueFlag(table, options.ledger);
   table.Add("node", options.node, "Machine this runs on");
   table.Add("expect-shards", options.expect_shards,
-            "Make the first assignment when so many have registered; 0 = when none has come for a "
-            "moment");
+            "Shards wanted: make the first assignment when so many have registered; 0 = when none "
+            "has come for a moment");
   table.AddSwitch("reflection", options.reflection, "Serve gRPC reflection");
 }
 

@@ -131,10 +131,12 @@ TEST_F(ClusterViewTest, GaugesFollowMembersAndPrices) {
                                   "node_type=\"odd\"")));
   EXPECT_THAT(text, HasSubstr("moesaic_nodes_without_price 1"));
   EXPECT_THAT(text, HasSubstr("moesaic_budget_usd_per_month 1000"));
+  coordinator_.Expect(5);
   coordinator_.RemoveShard(1);
   view.Refresh(registry);
   text = registry.Exposition();
   EXPECT_THAT(text, HasSubstr("moesaic_units_uncovered 3"));
+  EXPECT_THAT(text, HasSubstr("moesaic_desired_shards 5"));
 }
 
 TEST_F(ClusterViewTest, NoPriceNoCostSeries) {

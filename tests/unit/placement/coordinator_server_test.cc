@@ -151,6 +151,22 @@ TEST_F(CoordinatorServerTest, SaysWhatItWouldChangeAndEvacuates) {
   while (!directive.evacuate()) ASSERT_TRUE(shard.Read(directive));
 }
 
+TEST_F(CoordinatorServerTest, IsToldHowManyShardsAreWanted) {
+  auto stub = v1::Coordinator::NewStub(channel_);
+  {
+    grpc::ClientContext context;
+    v1::ExpectShardsRequest request;
+    request.set_shards(7);
+    v1::ExpectShardsResponse response;
+    ASSERT_TRUE(stub->ExpectShards(&context, request, &response).ok());
+  }
+  grpc::ClientContext context;
+  v1::DescribeClusterResponse cluster;
+  ASSERT_TRUE(stub->DescribeCluster(&context, {}, &cluster).ok());
+  ASSERT_EQ(cluster.events_size(), 1);
+  EXPECT_THAT(cluster.events(0).text(), HasSubstr("7 shards are wanted"));
+}
+
 TEST_F(CoordinatorServerTest, RefusesSpeedsThatAreNone) {
   Registration shard(channel_);
   v1::ShardReport report = Registration::First("a");
