@@ -243,6 +243,12 @@ void Connection::Fail(const absl::Status& status) {
   linger_after_answer_ = true;
   head_only_ = false;
   WriteResponse(ErrorResponse(status));
+  Request request;
+  if (parser_ && parser_->is_header_done()) {
+    if (absl::StatusOr<Request> read = TakeRequest(); read.ok()) request = *std::move(read);
+  }
+  started_ = std::chrono::steady_clock::now();
+  ReportFinished(request);
 }
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -348,7 +354,7 @@ void Connection::WriteNext() {
 void Connection::OnAnswerWritten() {
   answer_complete_ = false;
   if (exchange_) {
-    ReportFinished();
+    ReportFinished(exchange_->request());
     std::exchange(exchange_, nullptr)->Close(/*complete=*/true);
   }
   if (linger_after_answer_) return Linger();
@@ -404,10 +410,10 @@ void Connection::OnDeadline() {
   Close();
 }
 
-void Connection::ReportFinished() {
+void Connection::ReportFinished(const Request& request) {
   if (!host_.options.on_finished) return;
   const auto elapsed = std::chrono::steady_clock::now() - started_;
-  host_.options.on_finished(exchange_->request(), status_, absl::FromChrono(elapsed));
+  host_.options.on_finished(request, status_, absl::FromChrono(elapsed));
 }
 
 void Connection::Close() {
@@ -419,7 +425,7 @@ void Connection::Close() {
   socket_.close(ignored);
   if (exchange_) {
     status_ = 499;
-    ReportFinished();
+    ReportFinished(exchange_->request());
     std::exchange(exchange_, nullptr)->Close(/*complete=*/false);
   }
   host_.on_closed(this);

@@ -84,7 +84,7 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   void SetDeadline(absl::Duration timeout);
   void ClearDeadline();
   void OnDeadline();
-  void ReportFinished();
+  void ReportFinished(const Request& request);
   void Close();
 
   const Host& host_;

@@ -31,7 +31,8 @@ struct ServerOptions {
   absl::Duration body_timeout = absl::Seconds(60);
   absl::Duration idle_timeout = absl::Seconds(75);   ///< Between requests of a connection.
   absl::Duration write_timeout = absl::Seconds(60);  ///< Without any progress of a write.
-  /// Sees every finished exchange (method, path, status); called on io threads, must not block.
+  /// Sees every finished exchange (method, path, status), also one that the server refused itself:
+  /// its path is empty when it was not read. Called on io threads, must not block.
   std::function<void(const Request&, int status, absl::Duration elapsed)> on_finished = {};
 };
 

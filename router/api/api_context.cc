@@ -74,26 +74,31 @@ absl::StatusOr<EncodedChat> ApiContext::EncodeChat(const ChatPrompt& prompt,
   return chat;
 }
 
-void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve) {
+void ApiContext::RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, RequestKind kind,
+                               Serve serve) {
   ApiExchange named{exchange, ChooseRequestId(exchange->request().HeaderValue("x-request-id")),
                     parts_.clock.Monotonic(), &parts_.clock,
                     monitoring::ContinueTrace(exchange->request().HeaderValue(kTraceparentHeader),
                                               options_.trace_ratio)};
+  const auto refuse = [this, named, kind](const absl::Status& status) {
+    if (kind == RequestKind::kGeneration) metrics_.RefusedBeforeCall();
+    named.RespondError(status);
+  };
   if (const absl::Status status = CheckServing(); !status.ok()) {
     metrics_.Refused(status);
-    return named.RespondError(status);
+    return refuse(status);
   }
   const std::shared_ptr<Strand> strand = front_end_.NewStrand();
   const absl::Status started =
-      front_end_.Start(*strand, [this, named, strand, serve = std::move(serve)]() mutable {
+      front_end_.Start(*strand, [this, named, refuse, strand, serve = std::move(serve)]() mutable {
         const absl::Status status = serve(named, std::move(strand));
         if (status.ok()) return;
         metrics_.Refused(status);
-        named.RespondError(status);
+        refuse(status);
       });
   if (started.ok()) return;
   metrics_.Overloaded();
-  named.RespondError(started);
+  refuse(started);
 }
 
 PlanContext ApiContext::MakePlanContext(std::string request_id, std::string_view endpoint,

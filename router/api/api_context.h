@@ -30,6 +30,9 @@ struct EncodedChat {
   AnswerPart answer_start = AnswerPart::kContent;
 };
 
+/// What an exchange asks for: tokens to be generated, or text work of the front end alone.
+enum class RequestKind { kGeneration, kText };
+
 /// What all endpoints, HTTP and gRPC, share. Lives as long as the ApiServer. Thread-safe.
 class ApiContext {
  public:
@@ -55,9 +58,10 @@ class ApiContext {
                                          bool add_special_tokens = false) const;
 
   /// Names the exchange, and runs `serve` with it on the front-end threads; its error is the
-  /// answer. Refuses at once when too many requests wait.
+  /// answer. Refuses at once when too many requests wait. What is refused here is counted, of a
+  /// generation also as its outcome.
   using Serve = absl::AnyInvocable<absl::Status(const ApiExchange&, std::shared_ptr<Strand>)>;
-  void RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, Serve serve);
+  void RunOnFrontEnd(std::shared_ptr<http::Exchange> exchange, RequestKind kind, Serve serve);
 
   /// Everything of a PlanContext that does not depend on the request's fields. `endpoint`: as
   /// metrics name it.

@@ -76,6 +76,13 @@ void CallMetrics::Overloaded() {
   registry_.Get(metrics::kRejectionsTotal, {"overloaded"}).Increment();
 }
 
+void CallMetrics::RefusedBeforeCall() { CountOutcome(monitoring::RequestOutcome::kRefused); }
+
+void CallMetrics::CountOutcome(monitoring::RequestOutcome outcome) {
+  registry_.Get(metrics::kRequestOutcomesTotal, {monitoring::RequestOutcomeName(outcome)})
+      .Increment();
+}
+
 CallMetrics::TenantSeries& CallMetrics::SeriesOf(const std::string& tenant) {
   const std::string_view label = tenants_.LabelOf(tenant);
   const auto found = series_.find(label);
@@ -84,8 +91,7 @@ CallMetrics::TenantSeries& CallMetrics::SeriesOf(const std::string& tenant) {
 }
 
 void CallMetrics::Ended(const monitoring::UsageRecord& usage) {
-  registry_.Get(metrics::kRequestOutcomesTotal, {monitoring::RequestOutcomeName(usage.outcome)})
-      .Increment();
+  CountOutcome(usage.outcome);
   const monitoring::WorkCost& prefill = usage.prefill;
   const monitoring::WorkCost& decode = usage.decode;
   const double cost = prefill.cost + decode.cost;

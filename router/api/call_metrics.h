@@ -36,6 +36,8 @@ class CallMetrics {
   void Refused(const absl::Status& why);
   /// A request that found too many being parsed.
   void Overloaded();
+  /// A generation that was refused before it became a call, whose end would have told its outcome.
+  void RefusedBeforeCall();
   /// Tokens, outcome, machine time and cost of a call that has ended.
   void Ended(const monitoring::UsageRecord& usage);
 
@@ -44,6 +46,7 @@ class CallMetrics {
 
  private:
   struct TenantSeries;
+  void CountOutcome(monitoring::RequestOutcome outcome);
   TenantSeries& SeriesOf(const std::string& tenant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   monitoring::Registry& registry_;

@@ -130,14 +130,14 @@ absl::Status StartCompletion(ApiContext& api, const ApiExchange& exchange,
 }  // namespace
 
 void ServeChatCompletion(ApiContext& api, std::shared_ptr<http::Exchange> exchange) {
-  api.RunOnFrontEnd(std::move(exchange),
+  api.RunOnFrontEnd(std::move(exchange), RequestKind::kGeneration,
                     [&api](const ApiExchange& named, std::shared_ptr<Strand> strand) {
                       return StartChat(api, named, std::move(strand));
                     });
 }
 
 void ServeCompletion(ApiContext& api, std::shared_ptr<http::Exchange> exchange) {
-  api.RunOnFrontEnd(std::move(exchange),
+  api.RunOnFrontEnd(std::move(exchange), RequestKind::kGeneration,
                     [&api](const ApiExchange& named, std::shared_ptr<Strand> strand) {
                       return StartCompletion(api, named, std::move(strand));
                     });

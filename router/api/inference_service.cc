@@ -165,6 +165,7 @@ class InferenceService final : public v1::Inference::CallbackService {
             const absl::Status started = Start(stream, std::move(strand), request, caller);
             if (started.ok()) return;
             api_.metrics().Refused(started);
+            api_.metrics().RefusedBeforeCall();
             stream->End(started);
           });
       if (!status.ok()) api_.metrics().Overloaded();
@@ -172,7 +173,10 @@ class InferenceService final : public v1::Inference::CallbackService {
       api_.metrics().Refused(status);
     }
     GenerateStream* const reactor = stream.get();
-    if (!status.ok()) stream->End(status);
+    if (!status.ok()) {
+      api_.metrics().RefusedBeforeCall();
+      stream->End(status);
+    }
     return reactor;
   }
 

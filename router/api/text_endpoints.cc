@@ -109,14 +109,14 @@ absl::Status Detokenize(ApiContext& api, const ApiExchange& exchange) {
 }  // namespace
 
 void ServeTokenize(ApiContext& api, std::shared_ptr<http::Exchange> exchange) {
-  api.RunOnFrontEnd(std::move(exchange),
+  api.RunOnFrontEnd(std::move(exchange), RequestKind::kText,
                     [&api](const ApiExchange& named, const std::shared_ptr<Strand>&) {
                       return Tokenize(api, named);
                     });
 }
 
 void ServeDetokenize(ApiContext& api, std::shared_ptr<http::Exchange> exchange) {
-  api.RunOnFrontEnd(std::move(exchange),
+  api.RunOnFrontEnd(std::move(exchange), RequestKind::kText,
                     [&api](const ApiExchange& named, const std::shared_ptr<Strand>&) {
                       return Detokenize(api, named);
                     });

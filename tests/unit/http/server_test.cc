@@ -341,6 +341,36 @@ TEST_F(ServerTest, ReportsFinishedExchanges) {
   EXPECT_EQ(seen, "GET /hello 200");
 }
 
+TEST_F(ServerTest, ReportsWhatItRefusedItself) {
+  const struct {
+    const char* request;
+    const char* seen;
+  } cases[] = {
+      {"POST /hello HTTP/1.1\r\ncontent-length: 2000\r\n\r\n", "POST /hello 413"},
+      {"POST /hello HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "POST /hello 400"},
+      {"GET /%zz HTTP/1.1\r\n\r\n", "  400"},
+      {"no HTTP\r\n\r\n", "  400"},
+  };
+  base::Mutex mutex;
+  std::vector<std::string> seen;
+  ServerOptions options;
+  options.max_body_bytes = 1000;
+  options.on_finished = [&](const Request& request, int status, absl::Duration) {
+    base::MutexLock lock(mutex);
+    seen.push_back(absl::StrCat(request.method, " ", request.path, " ", status));
+  };
+  Start(std::move(options));
+  for (const auto& c : cases) {
+    RawClient client(server_->port());
+    client.Send(c.request);
+    client.ReadUntil("}}");
+    base::MutexLock lock(mutex);
+    ASSERT_EQ(seen.size(), 1u) << c.request;
+    EXPECT_EQ(seen[0], c.seen);
+    seen.clear();
+  }
+}
+
 TEST(ServerStartTest, RefusesToLeaveLoopbackUnasked) {
   EXPECT_EQ(Server::Start({.address = "0.0.0.0"}, {}).status().code(),
             absl::StatusCode::kInvalidArgument);

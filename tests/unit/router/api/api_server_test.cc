@@ -273,6 +273,29 @@ TEST_F(ApiServerTest, RequestErrors) {
   }
 }
 
+TEST_F(ApiServerTest, EveryRefusedGenerationIsCountedOnceWithItsCode) {
+  const auto count = [this](const monitoring::CounterDef& metric,
+                            std::initializer_list<std::string_view> labels) {
+    return metrics_.Get(metric, labels).Value();
+  };
+  using monitoring::metrics::kRequestOutcomesTotal;
+  using monitoring::metrics::kRequestsTotal;
+  Post("/v1/chat/completions", "{");
+  Post("/v1/completions", R"({"prompt":"x","temperature":3})");
+  Post("/v1/completions", R"({"prompt":"x","model":"other"})");
+  Post("/tokenize", "{");  // no generation
+  generator_.SetScript([](const GenerationRequest&, Generator::Sink&) {
+    return absl::ResourceExhaustedError("queue full");
+  });
+  Post("/v1/completions", R"({"prompt":"x"})");
+  server_ = nullptr;  // what it counts after an answer, it has counted
+  EXPECT_EQ(count(kRequestOutcomesTotal, {"refused"}), 4);
+  EXPECT_EQ(count(kRequestsTotal, {"/chat/completions", "400"}), 1);
+  EXPECT_EQ(count(kRequestsTotal, {"/completions", "400"}), 1);
+  EXPECT_EQ(count(kRequestsTotal, {"/completions", "404"}), 1);
+  EXPECT_EQ(count(kRequestsTotal, {"/completions", "429"}), 1);
+}
+
 TEST_F(ApiServerTest, FullQueueIs429WithRetryAfter) {
   generator_.SetScript([](const GenerationRequest&, Generator::Sink&) {
     return base::WithRetryDelay(absl::ResourceExhaustedError("queue full"),

@@ -159,6 +159,7 @@ TEST_F(InferenceServiceTest, BadFieldsAreInvalidArgument) {
   other_model.set_text("a");
   other_model.set_model("other");
   EXPECT_EQ(Generate(other_model).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(metrics_.Get(monitoring::metrics::kRequestOutcomesTotal, {"refused"}).Value(), 3);
 }
 
 TEST_F(InferenceServiceTest, ClientThatLeavesCancels) {
