@@ -15,4 +15,12 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
   return ListenAddress{text.substr(0, colon), static_cast<std::uint16_t>(port)};
 }
 
+std::string DialableAddress(const std::string& bound, const std::string& reachable) {
+  const absl::StatusOr<ListenAddress> here = ParseListenAddress(bound);
+  const absl::StatusOr<ListenAddress> there = ParseListenAddress(reachable);
+  if (!here.ok() || !there.ok() || there->host.empty()) return bound;
+  if (here->host != "0.0.0.0" && here->host != "::") return bound;
+  return absl::StrCat(there->host, ":", here->port);
+}
+
 }  // namespace moesaic::http

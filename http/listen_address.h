@@ -16,4 +16,8 @@ struct ListenAddress {
 /// Splits "host:port". Errors: InvalidArgument naming the text.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
 
+/// What others are to dial for a server bound to `bound`, "host:port": that, or where it is bound
+/// to every interface, its port on the host of `reachable`, an address of the same machine.
+std::string DialableAddress(const std::string& bound, const std::string& reachable);
+
 }  // namespace moesaic::http

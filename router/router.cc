@@ -278,7 +278,9 @@ absl::Status Router::Impl::FollowPlacement() {
   placement::PlacementWatcher::Options watch;
   watch.router = options_.name;
   watch.model = identity_;
-  watch.description = {.http_address = http_address_,
+  watch.description = {.http_address = options_.advertised_address.empty()
+                                           ? http_address_
+                                           : options_.advertised_address,
                        .node = options_.node,
                        .zone = options_.zone,
                        .node_share = options_.node_share,

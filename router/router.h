@@ -32,6 +32,8 @@ struct RouterOptions {
   std::string coordinator_address;             ///< host:port
   std::string listen_address = "127.0.0.1:0";  ///< gRPC Inference.
   std::string http_address = "127.0.0.1:8000";
+  /// host:port by which the coordinator's console and others reach http_address; empty = that.
+  std::string advertised_address;
   bool insecure = false;    ///< Allow listening beyond loopback without TLS.
   bool reflection = false;  ///< gRPC server reflection.
   std::string state_dir;    ///< Folder of the remembered placement; empty = remember nothing.

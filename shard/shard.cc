@@ -250,7 +250,7 @@ v1::ShardRegistration Shard::Impl::Registration() const {
   registration.set_node(options_.node);
   registration.set_zone(options_.zone);
   placement::NodeShareToProto(options_.node_share, registration);
-  registration.set_http_address(http_address_);
+  registration.set_http_address(http::DialableAddress(http_address_, registration.address()));
   registration.set_device_kind("cpu");
   const SpeedMeter::Speed speed = engine_.speed_meter().speed();
   registration.set_us_per_row(speed.us_per_row);

@@ -69,6 +69,8 @@ void RouterFlags::DeclareIdentity(FlagTable& table) {
   table.Add("coordinator", options.coordinator_address, "host:port of the coordinator")->required();
   table.Add("listen", options.listen_address, "host:port of gRPC Inference; port 0 = any free one");
   table.Add("http-listen", options.http_address, "host:port of the OpenAI API; port 0 = any");
+  table.Add("advertise", options.advertised_address,
+            "host:port by which the console reaches the OpenAI API; default: the address bound");
   table.Add("node", options.node, "Machine this runs on");
   table.Add("state-dir", options.state_dir, "Folder of the remembered placement");
   DeclareLedgerQueueFlag(table, options.ledger);

@@ -2,11 +2,12 @@
 import concurrent.futures
 import os
 import signal
+import subprocess
 
 import numpy
 import pytest
 
-from cluster import Cluster, run, wait_until
+from cluster import BIN, Cluster, run, wait_until
 from golden import Golden, checkpoint
 
 
@@ -30,6 +31,23 @@ def test_the_answer_is_the_models_under_every_option(flags, tolerance):
         if flags.get("replicas") == 2:
             status = cluster.status()
             assert status["units_below_replicas"] == 0 and status["replicas_wanted"] == 2
+
+
+def test_an_advertised_router_is_known_by_that_address(tmp_path):
+    with Cluster(checkpoint("olmoe"), shards=1) as cluster:
+        coordinator = cluster.child("coordinator")["grpc"]
+        with open(tmp_path / "log", "w", encoding="utf-8") as log:
+            router = subprocess.Popen(
+                [BIN / "moesaic-router", f"--model={checkpoint('olmoe')}", "--name=outside",
+                 f"--coordinator={coordinator}", "--http-listen=0.0.0.0:0", "--insecure",
+                 "--advertise=router.example:80"], stdout=log, stderr=log)
+        try:
+            known = wait_until(lambda: [r for r in cluster.status()["routers"]
+                                        if r["router"] == "outside"], 60, "it came")
+            assert known[0]["registration"]["http_address"] == "router.example:80"
+        finally:
+            router.kill()
+            router.wait()
 
 
 def test_a_full_queue_is_429_with_retry_after():

@@ -17,5 +17,23 @@ TEST(ParseListenAddress, RefusesWhatIsNone) {
   }
 }
 
+TEST(DialableAddress, IsTheBoundOneUnlessThatIsEveryInterface) {
+  const struct {
+    const char* bound;
+    const char* reachable;
+    const char* dialable;
+  } cases[] = {
+      {"127.0.0.1:9100", "10.0.0.7:9000", "127.0.0.1:9100"},
+      {"0.0.0.0:9100", "10.0.0.7:9000", "10.0.0.7:9100"},
+      {":::9100", "shard-1.shards:9000", "shard-1.shards:9100"},
+      {"0.0.0.0:9100", "", "0.0.0.0:9100"},
+      {"0.0.0.0:9100", "10.0.0.7", "0.0.0.0:9100"},
+      {"", "10.0.0.7:9000", ""},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(DialableAddress(c.bound, c.reachable), c.dialable) << c.bound << " " << c.reachable;
+  }
+}
+
 }  // namespace
 }  // namespace moesaic::http

@@ -114,6 +114,21 @@ TEST_F(ClusterTest, ThreeShardsCoverTheModelEvenly) {
   EXPECT_EQ(cluster.warnings_size(), 0);
 }
 
+TEST_F(ClusterTest, AShardOnEveryInterfaceNamesOneThatOthersReach) {
+  StartCoordinator(1);
+  ShardOptions options = Options("a", coordinator_->address());
+  options.insecure = true;
+  options.listen_address = "0.0.0.0:0";
+  options.http_address = "0.0.0.0:0";
+  options.advertised_address = "127.0.0.1:9";
+  auto shard = Shard::Build(options);
+  ASSERT_TRUE(shard.ok()) << shard.status();
+  const v1::DescribeClusterResponse cluster =
+      Await([](const auto& described) { return described.shards_size() == 1; });
+  const std::string& announced = cluster.shards(0).http_address();
+  EXPECT_EQ(announced, "127.0.0.1" + (*shard)->http_address().substr(sizeof("0.0.0.0") - 1));
+}
+
 TEST_F(ClusterTest, ARouterGetsThePlacementAndKeepsItOverARestartOfTheCoordinator) {
   StartCoordinator(2);
   const std::string address = coordinator_->address();
