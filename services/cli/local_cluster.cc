@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -106,7 +107,6 @@ absl::Status LocalCluster::WaitForAddress(const Supervisor::Child* child) {
 
 absl::Status LocalCluster::StartCoordinator() {
   std::vector<std::string> flags = NodeFlags("node-1", options_.coordinator_flags);
-  flags.insert(flags.begin(), "--ledger=" + options_.ledger);
   flags.push_back("--listen=127.0.0.1:0");
   flags.push_back(absl::StrCat("--http-listen=127.0.0.1:", options_.console_port));
   flags.push_back(absl::StrCat("--ledger-queue=", options_.state_dir, "/coordinator/ledger"));
@@ -136,7 +136,6 @@ absl::Status LocalCluster::StartShard(int number, bool must_start) {
 
 absl::Status LocalCluster::StartRouter() {
   std::vector<std::string> flags = NodeFlags("node-1", options_.router_flags);
-  flags.insert(flags.begin(), "--ledger=" + options_.ledger);
   // The console shows which experts each token used; whoever says otherwise has the last word.
   flags.insert(flags.begin(), "--enable-return-routed-experts=true");
   flags.push_back("--name=router-1");
@@ -217,6 +216,8 @@ void LocalCluster::Announce() const {
 }
 
 absl::Status LocalCluster::Run() {
+  // Not by flag: it may have a password in it, and everybody sees the arguments of a process.
+  ::setenv("MOESAIC_LEDGER", options_.ledger.c_str(), /*overwrite=*/1);
   if (!options_.prometheus.program.empty()) {
     MOESAIC_RETURN_IF_ERROR(StartPrometheus(options_.prometheus, supervisor_));
   }

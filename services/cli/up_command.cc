@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -70,6 +73,9 @@ struct UpCommandLine {
     options.coordinator_flags = coordinator_table.Given();
     for (auto* flags : {&options.router_flags, &options.shard_flags, &options.coordinator_flags}) {
       for (const std::string& flag : log_table.Given()) flags->push_back(flag);
+      // They are told in another way (LocalCluster::Run).
+      std::erase_if(*flags,
+                    [](absl::string_view flag) { return absl::StartsWith(flag, "--ledger="); });
     }
     return options;
   }

@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import os
+import pathlib
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from cluster import BIN, ROOT, Cluster, run, wait_until
+from golden import checkpoint
 from postgres import Postgres
 
 sys.path.append(str(ROOT / "tests" / "chaos"))
@@ -112,6 +114,17 @@ def test_a_ledger_that_cannot_be_is_refused_at_the_start(tmp_path):
         assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
+def test_no_process_of_a_cluster_shows_the_ledger(tmp_path):
+    """`moesaic up` is told by flag here; a password would be told by MOESAIC_LEDGER."""
+    with Cluster(checkpoint("olmoe"), shards=1, ledger=f"sqlite:{tmp_path}/own.db") as cluster:
+        for child in cluster.state()["children"]:
+            arguments = pathlib.Path(f"/proc/{child['pid']}/cmdline").read_text(encoding="utf-8")
+            assert "own.db" not in arguments, child["name"]
+        cluster.complete(prompt=[5, 6], max_tokens=2)
+        done = run("usage", "--state-dir", cluster.state_dir, "--format", "json")
+        assert done.returncode == 0 and (tmp_path / "own.db").exists()
+
+
 def test_passwords_stay_out_of_logs(tmp_path):
     done = subprocess.run([BIN / "moesaic-router", f"--model={tmp_path}/none",
                            "--coordinator=127.0.0.1:1", f"--ledger-queue={tmp_path}/queue",
@@ -119,6 +132,9 @@ def test_passwords_stay_out_of_logs(tmp_path):
                           capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "me:***@127.0.0.1" in done.stderr and "secret" not in done.stderr
+    again = subprocess.run(done.args[:-1], capture_output=True, text=True, timeout=60, check=False,
+                           env={**os.environ, "MOESAIC_LEDGER": "postgresql://me:secret@x/db"})
+    assert "me:***@x" in again.stderr and "secret" not in again.stderr
 
 
 def test_kills_lose_no_answer():
