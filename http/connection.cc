@@ -242,13 +242,15 @@ void Connection::Fail(const absl::Status& status) {
   keep_alive_ = false;
   linger_after_answer_ = true;
   head_only_ = false;
-  WriteResponse(ErrorResponse(status));
   Request request;
   if (parser_ && parser_->is_header_done()) {
     if (absl::StatusOr<Request> read = TakeRequest(); read.ok()) request = *std::move(read);
   }
   started_ = std::chrono::steady_clock::now();
-  ReportFinished(request);
+  const Response response = ErrorResponse(status);
+  status_ = response.status;
+  ReportFinished(request);  // before the client can know of it
+  WriteResponse(response);
 }
 
 // ---- writing -----------------------------------------------------------------------------------

@@ -365,10 +365,10 @@ TEST_F(ServerTest, ReportsWhatItRefusedItself) {
     client.Send(c.request);
     client.ReadUntil("}}");
     base::MutexLock lock(mutex);
-    ASSERT_EQ(seen.size(), 1u) << c.request;
-    EXPECT_EQ(seen[0], c.seen);
+    EXPECT_THAT(seen, testing::ElementsAre(c.seen)) << c.request;
     seen.clear();
   }
+  server_ = nullptr;  // it uses what is declared here
 }
 
 TEST(ServerStartTest, RefusesToLeaveLoopbackUnasked) {
