@@ -243,7 +243,7 @@ void Connection::Fail(const absl::Status& status) {
   linger_after_answer_ = true;
   head_only_ = false;
   Request request;
-  if (parser_ && parser_->is_header_done()) {
+  if (parser_) {  // what was read of it
     if (absl::StatusOr<Request> read = TakeRequest(); read.ok()) request = *std::move(read);
   }
   started_ = std::chrono::steady_clock::now();
