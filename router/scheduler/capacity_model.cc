@@ -27,8 +27,8 @@ void CapacityModel::Fade(absl::Duration now) {
 
 void CapacityModel::OnStep(const StepSample& step, absl::Duration now) {
   const double rows = step.prefill_rows + step.decode_rows;
-  const StepTerms terms = {.rows = rows,
-                           .chosen = static_cast<double>(step.sampled_rows),
+  const StepTerms terms = {.prefill_rows = static_cast<double>(step.prefill_rows),
+                           .decode_rows = static_cast<double>(step.decode_rows),
                            .experts = static_cast<double>(step.experts)};
   base::MutexLock lock(mutex_);
   Fade(now);
@@ -69,10 +69,13 @@ Capacity CapacityModel::Predict() const {
   const double chunks = std::ceil(prompt / limits_.max_step_tokens);
   // A sequence takes `chunks` steps for its prompt, the last of which chooses its first token.
   double chosen = capacity.sequences * generated / (generated + chunks - 1);
-  const double rows_per_token = prompt / generated + (generated - 1) / generated;
+  const double rows_per_token = (prompt + generated - 1) / generated;
   chosen = std::min(chosen, limits_.max_step_tokens / rows_per_token);
-  const double rows = chosen * rows_per_token;
-  const StepCost step = fit_.Predict({.rows = rows, .chosen = chosen, .experts = ExpertsOf(rows)});
+  const double prefill_rows = chosen * prompt / generated;
+  const double decode_rows = chosen * (generated - 1) / generated;
+  const StepCost step = fit_.Predict({.prefill_rows = prefill_rows,
+                                      .decode_rows = decode_rows,
+                                      .experts = ExpertsOf(prefill_rows + decode_rows)});
   capacity.step_seconds = step.total;
   if (capacity.step_seconds <= 0) return {};
   capacity.waiting_share = step.waiting / capacity.step_seconds;

@@ -29,12 +29,11 @@ struct Capacity {
 /// Learns what steps cost and what requests are like, and says what steps full of such requests
 /// would deliver.
 ///
-/// A step costs a + b rows + c tokens chosen + d distinct experts (StepCostFit), the wait for
-/// shards too, over the steps of about the last two minutes. r rows touch E (1 - exp(-q r)) of E
-/// experts: q, which skewed routing makes small, is learned as well. At saturation with prompts of
-/// P and answers of G tokens, d tokens are chosen a step while d P / G prompt rows are computed;
-/// the sequences in their prefill, one per d / G steps and chunk of a prompt, choose none.
-/// Thread-safe.
+/// What a step costs, and how much of it is waiting for shards, is fitted (StepCostFit) over the
+/// steps of about the last two minutes. r rows touch E (1 - exp(-q r)) of E experts: q, which
+/// skewed routing makes small, is learned as well. At saturation with prompts of P and answers of G
+/// tokens, d tokens are chosen a step while d P / G prompt rows are computed; the sequences in
+/// their prefill, one per d / G steps and chunk of a prompt, choose none. Thread-safe.
 class CapacityModel {
  public:
   explicit CapacityModel(CapacityLimits limits) : limits_(limits) {}

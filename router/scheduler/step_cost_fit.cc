@@ -1,6 +1,7 @@
 #include "router/scheduler/step_cost_fit.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -19,7 +20,8 @@ double Dot(const std::array<double, N>& a, const std::array<double, N>& b) {
 }  // namespace
 
 StepCostFit::Vector StepCostFit::ValuesOf(const StepTerms& terms) {
-  return {1, terms.rows, terms.chosen, terms.experts};
+  return {1, terms.prefill_rows, terms.decode_rows, terms.experts,
+          std::sqrt(terms.prefill_rows + terms.decode_rows)};
 }
 
 void StepCostFit::Add(const StepTerms& terms, const StepCost& cost) {

@@ -4,10 +4,10 @@
 
 namespace moesaic::router {
 
-/// What a step consists of. Its first term is 1: what every step costs.
+/// What a step consists of.
 struct StepTerms {
-  double rows = 0;
-  double chosen = 0;   ///< Tokens: rows that go through the head.
+  double prefill_rows = 0;
+  double decode_rows = 0;
   double experts = 0;  ///< Distinct ones, summed over layers.
 };
 
@@ -17,10 +17,11 @@ struct StepCost {
   double waiting = 0;  ///< Of the total, for the shards.
 };
 
-/// Least squares of the costs of steps over their terms, in which no more of anything makes a step
-/// shorter: of the fits over all subsets of the terms, the best without a negative coefficient.
-/// Errors count in proportion to the step: those of a long one are larger, and a step that
-/// something else held up would outweigh many. Keeps sums only. Not thread-safe.
+/// Least squares of the costs of steps over a constant, their terms and the square root of all rows
+/// (the more rows, the less each costs: measured costs are concave), in which no more of anything
+/// makes a step shorter: of the fits over all subsets of the terms, the best without a negative
+/// coefficient. Errors count in proportion to the step: those of a long one are larger, and a step
+/// that something else held up would outweigh many. Keeps sums only. Not thread-safe.
 class StepCostFit {
  public:
   void Add(const StepTerms& terms, const StepCost& cost);
@@ -29,7 +30,7 @@ class StepCostFit {
   StepCost Predict(const StepTerms& terms) const;
 
  private:
-  static constexpr int kTerms = 4;
+  static constexpr int kTerms = 5;
   using Vector = std::array<double, kTerms>;
   using Matrix = std::array<Vector, kTerms>;
 

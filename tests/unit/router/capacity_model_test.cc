@@ -25,12 +25,13 @@ TEST(CapacityModelTest, KnowsNothingBeforeItHasSeenEnough) {
 
 TEST(CapacityModelTest, FindsWhatFullStepsDeliver) {
   CapacityModel model({.max_num_seqs = 8, .max_step_tokens = 512, .kv_tokens = 100'000});
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < 42; ++round) {
     const absl::Duration now = absl::Seconds(1000) + absl::Milliseconds(100 * round);
-    model.OnStep(Step(90, 0, 1), now);
+    model.OnStep(Step(30 + 60 * (round % 3), 0, 1), now);
     for (int token = 1; token < 10; ++token) model.OnStep(Step(0, 1, 0), now);
   }
-  // Eight sequences choose 8 tokens a step, with 0.8 prompts of 90 rows and 7.2 rows of answers.
+  // Eight sequences choose 8 tokens a step, with 0.8 prompts of about 90 rows and 7.2 rows of
+  // answers.
   const Capacity capacity = model.Predict();
   const double rows = 8 * (9 + 0.9);
   EXPECT_NEAR(capacity.step_seconds, 5e-3 + 3e-4 * rows, 2e-4);
@@ -43,8 +44,8 @@ TEST(CapacityModelTest, TheTokensOfAStepAndTheCacheAreLimits) {
   CapacityModel narrow({.max_num_seqs = 64, .max_step_tokens = 99, .kv_tokens = 100'000});
   CapacityModel small({.max_num_seqs = 64, .max_step_tokens = 512, .kv_tokens = 190});
   for (CapacityModel* model : {&narrow, &small}) {
-    for (int round = 0; round < 40; ++round) {
-      model->OnStep(Step(90, 0, 1), absl::Seconds(1));
+    for (int round = 0; round < 42; ++round) {
+      model->OnStep(Step(30 + 60 * (round % 3), 0, 1), absl::Seconds(1));
       for (int token = 1; token < 10; ++token) model->OnStep(Step(0, 1, 0), absl::Seconds(1));
     }
   }
