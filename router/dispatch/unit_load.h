@@ -28,9 +28,9 @@ class UnitLoad {
   placement::ExpertTopology topology_;
   absl::Duration since_;
   std::uint64_t calls_ = 0;
-  std::vector<std::uint32_t> rows_;         // [units]
-  std::vector<std::uint32_t> experts_;      // [units] distinct ones, summed over calls
-  std::vector<std::uint64_t> last_call_;    // [layers * experts] the last call that touched it
+  std::vector<std::uint32_t> rows_;       // [units]
+  std::vector<std::uint32_t> experts_;    // [units] distinct ones, summed over calls
+  std::vector<std::uint64_t> last_call_;  // [layers * experts] the last call that touched it
   /// By name, at the last report in which each shard was; also those that are away.
   absl::flat_hash_map<std::string, ShardDispatchStats> before_;
 };
