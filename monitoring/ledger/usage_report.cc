@@ -33,13 +33,13 @@ class Builder {
  public:
   explicit Builder(const std::set<UsageKey>& keys) : keys_(keys) {}
 
-  void AddDay(const Day& day, Reconciliation& total) {
+  void AddDay(const std::string& name, const Day& day, Reconciliation& total) {
     std::vector<double> direct;
     for (const UsageSum* sum : day.usage) direct.push_back(DirectCost(*sum));
     double used = 0;
     for (const double cost : direct) used += cost;
     const double rest = std::max(0.0, day.node_cost - used);
-    if (used <= 0) total.unallocated += rest;
+    if (used <= 0 && rest > 0) total.unallocated[name] += rest;
     const std::vector<double> idle = SplitByDirectCost(rest, direct);
     for (std::size_t i = 0; i < direct.size(); ++i) {
       UsageLine& line = LineOf(*day.usage[i]);
@@ -100,7 +100,7 @@ UsageReport MakeUsageReport(absl::Span<const UsageSum> usage, absl::Span<const N
   }
   for (const UsageSum& sum : usage) days[{sum.day, sum.currency}].usage.push_back(&sum);
   Builder builder(keys);
-  for (const auto& [key, day] : days) builder.AddDay(day, totals[key.second]);
+  for (const auto& [key, day] : days) builder.AddDay(key.first, day, totals[key.second]);
   UsageReport report;
   report.lines = builder.Finish();
   for (auto& [currency, total] : totals) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ struct Reconciliation {
   double node_cost = 0;    ///< Price × time of all processes.
   double idle_cost = 0;    ///< Of it, while they computed nothing, as they say themselves.
   double direct_cost = 0;  ///< Of all requests.
-  double unallocated = 0;  ///< node_cost of days on which nobody used anything.
+  /// node_cost of days on which nobody used anything, by day.
+  std::map<std::string, double> unallocated;
   double unpriced_node_seconds = 0;
   /// Of node_cost, what neither requests nor idle time explain.
   double difference() const { return node_cost - direct_cost - idle_cost; }

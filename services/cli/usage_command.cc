@@ -85,7 +85,7 @@ absl::StatusOr<std::string> MakeUsage(const UsageFlags& flags) {
                            store->SumNodeTime(from, to));
   if (flags.format == "focus") keys = {UsageKey::kDay, UsageKey::kTenant, UsageKey::kModel};
   const monitoring::UsageReport report = monitoring::MakeUsageReport(usage, nodes, keys);
-  if (flags.format == "focus") return UsageFocus(report, from, to);
+  if (flags.format == "focus") return UsageFocus(report);
   if (flags.format == "json") return UsageJson(report, keys);
   if (flags.format == "csv") return UsageCsv(report, keys);
   return UsageTable(report, keys);

@@ -9,6 +9,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 
 namespace moesaic::services {
 namespace {
@@ -89,6 +91,12 @@ std::string Shown(const Money& money) {
   return money ? absl::StrFormat("%.4g", *money) : "unknown";
 }
 
+double Unallocated(const Reconciliation& total) {
+  double sum = 0;
+  for (const auto& [day, cost] : total.unallocated) sum += cost;
+  return sum;
+}
+
 std::string Totals(const UsageReport& report) {
   std::string text;
   for (const Reconciliation& total : report.totals) {
@@ -103,9 +111,9 @@ std::string Totals(const UsageReport& report) {
                         Shown(total.node_cost), total.currency, Shown(total.direct_cost),
                         Shown(total.idle_cost), Shown(total.difference()),
                         100 * total.difference() / total.node_cost));
-    if (total.unallocated > 0) {
+    if (!total.unallocated.empty()) {
       absl::StrAppend(&text, "of that on days without requests, in no line above: ",
-                      Shown(total.unallocated), "\n");
+                      Shown(Unallocated(total)), "\n");
     }
   }
   return text;
@@ -115,9 +123,9 @@ std::string FocusTime(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
-/// A FOCUS row. `tenant` and `model` may be empty: the row is nobody's.
-Json FocusRow(absl::Time start, absl::Time end, const UsageLine& line) {
-  const absl::CivilMonth month = absl::ToCivilMonth(start, absl::UTCTimeZone());
+/// A FOCUS row of one day. Tenant and model may be empty: the row is nobody's.
+Json FocusRow(absl::CivilDay day, const UsageLine& line) {
+  const absl::CivilMonth month(day);
   const UsageSum& sum = line.sum;
   const Json cost = ToJson(CostOf(line, line.full_cost()));
   const Json tokens = sum.prompt_tokens + sum.generated_tokens;
@@ -135,10 +143,10 @@ Json FocusRow(absl::Time start, absl::Time end, const UsageLine& line) {
           {"ChargeCategory", "Usage"},
           {"ChargeClass", Json()},
           {"ChargeDescription",
-           idle ? "Nodes on days without requests" : absl::StrCat("Inference of ", sum.model)},
+           idle ? "Nodes on a day without requests" : absl::StrCat("Inference of ", sum.model)},
           {"ChargeFrequency", "Usage-Based"},
-          {"ChargePeriodEnd", FocusTime(end)},
-          {"ChargePeriodStart", FocusTime(start)},
+          {"ChargePeriodEnd", FocusTime(absl::FromCivil(day + 1, absl::UTCTimeZone()))},
+          {"ChargePeriodStart", FocusTime(absl::FromCivil(day, absl::UTCTimeZone()))},
           {"ConsumedQuantity", idle ? Json() : tokens},
           {"ConsumedUnit", idle ? Json() : Json("tokens")},
           {"ContractedCost", cost},
@@ -222,28 +230,28 @@ std::string UsageJson(const UsageReport& report, const std::set<UsageKey>& keys)
                               {"direct_cost", total.direct_cost},
                               {"idle_cost", total.idle_cost},
                               {"difference", total.difference()},
-                              {"unallocated", total.unallocated},
+                              {"unallocated", Unallocated(total)},
                               {"unpriced_node_seconds", total.unpriced_node_seconds}});
   }
   return root.dump(2) + "\n";
 }
 
-std::string UsageFocus(const UsageReport& report, absl::Time from, absl::Time to) {
+std::string UsageFocus(const UsageReport& report) {
   std::vector<Json> rows;
-  for (const UsageLine& line : report.lines) {
+  const auto add = [&rows](const std::string& name, const UsageLine& line) {
     absl::CivilDay day;
-    if (!absl::ParseCivilTime(line.sum.day, &day)) continue;
-    rows.push_back(FocusRow(absl::FromCivil(day, absl::UTCTimeZone()),
-                            absl::FromCivil(day + 1, absl::UTCTimeZone()), line));
-  }
+    if (absl::ParseCivilTime(name, &day)) rows.push_back(FocusRow(day, line));
+  };
+  for (const UsageLine& line : report.lines) add(line.sum.day, line);
   for (const Reconciliation& total : report.totals) {
-    if (total.unallocated <= 0) continue;
-    UsageLine line;
-    line.sum.currency = total.currency;
-    line.idle_cost = total.unallocated;
-    rows.push_back(FocusRow(from, to, line));
+    for (const auto& [day, cost] : total.unallocated) {
+      UsageLine line;
+      line.sum.currency = total.currency;
+      line.idle_cost = cost;
+      add(day, line);
+    }
   }
-  return Csv(FocusRow(from, to, {}), rows);
+  return Csv(FocusRow({}, {}), rows);
 }
 
 }  // namespace moesaic::services

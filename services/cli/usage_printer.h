@@ -3,7 +3,6 @@
 #include <set>
 #include <string>
 
-#include "absl/time/time.h"
 #include "monitoring/ledger/usage_report.h"
 
 namespace moesaic::services {
@@ -18,7 +17,7 @@ std::string UsageCsv(const monitoring::UsageReport& report,
 std::string UsageJson(const monitoring::UsageReport& report,
                       const std::set<monitoring::UsageKey>& keys);
 /// FOCUS 1.2 (FinOps Open Cost and Usage Specification), a row per day, tenant and model, and one
-/// for the nodes' cost of days without requests. Requires: the report tells all three apart.
-std::string UsageFocus(const monitoring::UsageReport& report, absl::Time from, absl::Time to);
+/// for the nodes' cost of a day without requests. Requires: the report tells all three apart.
+std::string UsageFocus(const monitoring::UsageReport& report);
 
 }  // namespace moesaic::services
