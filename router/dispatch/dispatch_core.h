@@ -199,8 +199,7 @@ class ExpertDispatcher::Impl {
   mutable base::Mutex mutex_;
   std::shared_ptr<const placement::PlacementMap> placement_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<base::ShardId, std::shared_ptr<ShardLink>> links_ ABSL_GUARDED_BY(mutex_);
-  /// Of links that were closed. One per number of a shard, which coordinators give out sparingly.
-  /// By name of the shard.
+  /// Of links that were closed, by name of the shard: as many as names have been seen.
   absl::flat_hash_map<std::string, ShardDispatchStats> past_counters_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::uint64_t, ActiveCall> calls_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::uint64_t, InFlight> in_flight_ ABSL_GUARDED_BY(mutex_);
