@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/compute_pool.h"
 
 namespace moesaic::bench {
@@ -12,5 +14,9 @@ struct MachineLimits {
 
 /// Measures for about half a second; the best of several rounds.
 MachineLimits MeasureMachineLimits(base::ComputePool& pool);
+
+/// The same of a CUDA device, and the name it gives itself. Without CUDA: 0 and "".
+MachineLimits MeasureCudaLimits(int device_index);
+std::string CudaDeviceName(int device_index);
 
 }  // namespace moesaic::bench

@@ -1,14 +1,17 @@
 // Time, bytes and FLOPs of the ops in kernels/, beside what this machine does at best in the same
-// run. Usage: op_bench [--simd=avx2] [text that the name of an op must contain]
+// run. Usage: op_bench [--simd=avx2] [--device=cuda] [text that the name of an op must contain]
+// On a CUDA device each result is also compared, bit for bit, with the host's.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <semaphore>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,10 +19,12 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/compute_pool.h"
+#include "base/device_memory.h"
 #include "base/dtype.h"
 #include "base/stream.h"
 #include "base/tensor.h"
 #include "bench/machine_limits.h"
+#include "kernels/cuda_stream.h"
 #include "kernels/elementwise.h"
 #include "kernels/expert_ffn.h"
 #include "kernels/linear.h"
@@ -37,36 +42,46 @@ struct Case {
   double bytes = 0;  ///< Read and written once each, weights included.
   double flops = 0;
   std::function<absl::Status(std::int64_t i, base::Stream&)> launch;
+  base::TensorView result;  ///< What a launch writes; lives as long as `launch`.
 };
 
 /// Copies of the data are made until they hold this much: several times a last-level cache.
 constexpr std::size_t kFootprintBytes = std::size_t{192} << 20;
 
-base::Buffer Allocate(std::size_t bytes) {
-  auto buffer = base::Buffer::Allocate(bytes);
+base::Buffer Allocate(std::size_t bytes, base::Device device) {
+  auto buffer = base::Buffer::Allocate(bytes, device);
   MOESAIC_CHECK(buffer.ok());
   return *std::move(buffer);
 }
 
 /// Bits of small numbers: values do not change the time, but not-a-number and subnormals might.
-base::Buffer Filled(std::size_t elements, DType dtype) {
-  base::Buffer buffer = Allocate(elements * base::DTypeBytes(dtype));
-  for (std::size_t i = 0; i < elements; ++i) {
-    const float value = static_cast<float>(i % 251) / 251.0f - 0.5f;
-    if (dtype == DType::kF32) buffer.As<float>()[i] = value;
-    if (dtype == DType::kBF16) buffer.As<std::uint16_t>()[i] = base::F32ToBF16(value);
-    if (dtype == DType::kF8E4M3) buffer.As<std::uint8_t>()[i] = base::F32ToF8E4M3(value);
+base::Buffer Filled(std::size_t elements, DType dtype, base::Device device) {
+  constexpr std::size_t kPeriod = 251;
+  const std::size_t period_bytes = kPeriod * base::DTypeBytes(dtype);
+  base::Buffer host = Allocate(elements * base::DTypeBytes(dtype), {});
+  for (std::size_t i = 0; i < std::min(elements, kPeriod); ++i) {
+    const float value = static_cast<float>(i) / 251.0f - 0.5f;
+    if (dtype == DType::kF32) host.As<float>()[i] = value;
+    if (dtype == DType::kBF16) host.As<std::uint16_t>()[i] = base::F32ToBF16(value);
+    if (dtype == DType::kF8E4M3) host.As<std::uint8_t>()[i] = base::F32ToF8E4M3(value);
   }
-  return buffer;
+  for (std::size_t at = period_bytes; at < host.bytes(); at += period_bytes) {
+    std::memcpy(host.As<char>() + at, host.data(), std::min(period_bytes, host.bytes() - at));
+  }
+  if (device.kind == base::DeviceKind::kCpu) return host;
+  base::Buffer copy = Allocate(host.bytes(), device);
+  MOESAIC_CHECK(
+      base::CudaMemory()->CopyFromHost(copy.data(), host.data(), host.bytes(), device.index).ok());
+  return copy;
 }
 
-kernels::PackedMatrix Weight(std::int64_t n, std::int64_t k, DType storage) {
-  const base::Buffer weight = Filled(n * k, storage);
+kernels::PackedMatrix Weight(std::int64_t n, std::int64_t k, DType storage, base::Device device) {
+  const base::Buffer weight = Filled(n * k, storage, {});
   const std::int64_t scale_dims[] = {(n + 127) / 128, (k + 127) / 128};
-  const base::Buffer scale = Filled(scale_dims[0] * scale_dims[1], DType::kF32);
+  const base::Buffer scale = Filled(scale_dims[0] * scale_dims[1], DType::kF32, {});
   kernels::WeightSource source = {.weight = weight.View(storage, {n, k})};
   if (storage == DType::kF8E4M3) source.scale = scale.View(DType::kF32, scale_dims);
-  auto packed = kernels::PackedMatrix::Pack({source}, storage);
+  auto packed = kernels::PackedMatrix::Pack({source}, storage, device);
   MOESAIC_CHECK(packed.ok());
   return *std::move(packed);
 }
@@ -75,20 +90,22 @@ std::int64_t Copies(std::size_t bytes) {
   return static_cast<std::int64_t>(std::max<std::size_t>(2, kFootprintBytes / bytes));
 }
 
-Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage) {
+Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage,
+                base::Device device) {
   struct Data {
     std::vector<kernels::PackedMatrix> weights;
     base::Buffer x, y;
   };
   auto data = std::make_shared<Data>();
   do {
-    data->weights.push_back(Weight(n, k, storage));
+    data->weights.push_back(Weight(n, k, storage, device));
   } while (static_cast<std::int64_t>(data->weights.size()) < Copies(data->weights[0].bytes()));
-  data->x = Filled(m * k, DType::kF32);
-  data->y = Allocate(m * n * sizeof(float));
+  data->x = Filled(m * k, DType::kF32, device);
+  data->y = Allocate(m * n * sizeof(float), device);
   Case c;
   c.bytes = static_cast<double>(data->weights[0].bytes() + (m * k + m * n) * sizeof(float));
   c.flops = 2.0 * static_cast<double>(m * n * k);
+  c.result = data->y.View(DType::kF32, {m, n});
   c.launch = [=](std::int64_t i, base::Stream& stream) {
     return kernels::Launch(kernels::LinearArgs{.x = data->x.View(DType::kF32, {m, k}),
                                                .weight = &data->weights[i % data->weights.size()],
@@ -100,7 +117,7 @@ Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage) {
 
 /// `rows` tokens, each sent to `top_k` of `experts` experts.
 Case ExpertFfnCase(std::int64_t rows, int experts, int top_k, std::int64_t hidden,
-                   std::int64_t inter, DType storage) {
+                   std::int64_t inter, DType storage, base::Device device) {
   struct Data {
     std::vector<kernels::PackedMatrix> gate_up, down;
     std::vector<std::vector<kernels::ExpertEntry>> entries;
@@ -122,20 +139,21 @@ Case ExpertFfnCase(std::int64_t rows, int experts, int top_k, std::int64_t hidde
   }
   double weight_bytes = 0;
   for (int e = 0; e < experts; ++e) {
-    data->gate_up.push_back(Weight(2 * inter, hidden, storage));
-    data->down.push_back(Weight(hidden, inter, storage));
+    data->gate_up.push_back(Weight(2 * inter, hidden, storage, device));
+    data->down.push_back(Weight(hidden, inter, storage, device));
     if (data->entries[e].empty()) continue;
     weight_bytes += static_cast<double>(data->gate_up[e].bytes() + data->down[e].bytes());
   }
   for (int e = 0; e < experts; ++e) {
     data->groups.push_back({&data->gate_up[e], &data->down[e], data->entries[e]});
   }
-  data->x = Filled(rows * hidden, DType::kF32);
-  data->y = Allocate(rows * hidden * sizeof(float));
-  data->workspace = Allocate(kernels::ExpertFfnWorkspaceBytes(rows * top_k, inter));
+  data->x = Filled(rows * hidden, DType::kF32, device);
+  data->y = Allocate(rows * hidden * sizeof(float), device);
+  data->workspace = Allocate(kernels::ExpertFfnWorkspaceBytes(rows * top_k, inter), device);
   Case c;
   c.bytes = weight_bytes + static_cast<double>(2 * rows * hidden * sizeof(float));
   c.flops = 6.0 * static_cast<double>(rows * top_k * hidden * inter);
+  c.result = data->y.View(DType::kF32, {rows, hidden});
   c.launch = [=](std::int64_t, base::Stream& stream) {
     return kernels::Launch(
         kernels::ExpertFfnArgs{.x = data->x.View(DType::kF32, {rows, hidden}),
@@ -147,15 +165,17 @@ Case ExpertFfnCase(std::int64_t rows, int experts, int top_k, std::int64_t hidde
   return c;
 }
 
-Case RmsNormCase(std::int64_t rows, std::int64_t n) {
+Case RmsNormCase(std::int64_t rows, std::int64_t n, base::Device device) {
   struct Data {
     base::Buffer x, weight, y;
   };
-  auto data = std::make_shared<Data>(
-      Data{Filled(rows * n, DType::kF32), Filled(n, DType::kF32), Allocate(rows * n * 4)});
+  auto data =
+      std::make_shared<Data>(Data{Filled(rows * n, DType::kF32, device),
+                                  Filled(n, DType::kF32, device), Allocate(rows * n * 4, device)});
   Case c;
   c.bytes = static_cast<double>(2 * rows * n * sizeof(float));
   c.flops = 4.0 * static_cast<double>(rows * n);
+  c.result = data->y.View(DType::kF32, {rows, n});
   c.launch = [=](std::int64_t, base::Stream& stream) {
     return kernels::Launch(kernels::RmsNormArgs{.x = data->x.View(DType::kF32, {rows, n}),
                                                 .weight = data->weight.View(DType::kF32, {n}),
@@ -169,8 +189,8 @@ Case SiluMulCase(std::int64_t rows, std::int64_t n) {
   struct Data {
     base::Buffer x, y;
   };
-  auto data =
-      std::make_shared<Data>(Data{Filled(rows * n * 2, DType::kF32), Allocate(rows * n * 4)});
+  auto data = std::make_shared<Data>(
+      Data{Filled(rows * n * 2, DType::kF32, {}), Allocate(rows * n * 4, {})});
   Case c;
   c.bytes = static_cast<double>(3 * rows * n * sizeof(float));
   c.flops = 30.0 * static_cast<double>(rows * n);
@@ -184,7 +204,7 @@ Case SiluMulCase(std::int64_t rows, std::int64_t n) {
 
 struct NamedCase {
   std::string name;
-  std::function<Case()> make;
+  std::function<Case(base::Device)> make;
 };
 
 std::vector<NamedCase> AllCases() {
@@ -192,55 +212,73 @@ std::vector<NamedCase> AllCases() {
   for (const DType storage : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {
     const std::string type(base::DTypeName(storage));
     for (const std::int64_t m : {1, 4, 8, 16, 128}) {
-      cases.push_back({"linear " + type + " 2048 -> 4096, rows: " + std::to_string(m),
-                       [=] { return LinearCase(m, 4096, 2048, storage); }});
+      cases.push_back(
+          {"linear " + type + " 2048 -> 4096, rows: " + std::to_string(m),
+           [=](base::Device device) { return LinearCase(m, 4096, 2048, storage, device); }});
     }
     // One layer of the V2-Lite shape: a token, a decode batch, a prefill chunk.
     for (const std::int64_t rows : {1, 16, 128}) {
       cases.push_back({"expert_ffn " + type + " 6 of 64, rows: " + std::to_string(rows),
-                       [=] { return ExpertFfnCase(rows, 64, 6, 2048, 1408, storage); }});
+                       [=](base::Device device) {
+                         return ExpertFfnCase(rows, 64, 6, 2048, 1408, storage, device);
+                       }});
     }
   }
-  cases.push_back({"rms_norm 64 x 2048", [] { return RmsNormCase(64, 2048); }});
-  cases.push_back({"silu_mul 64 x 1408", [] { return SiluMulCase(64, 1408); }});
+  cases.push_back(
+      {"rms_norm 64 x 2048", [](base::Device device) { return RmsNormCase(64, 2048, device); }});
+  cases.push_back({"silu_mul 64 x 1408", [](base::Device) { return SiluMulCase(64, 1408); }});
   return cases;
 }
 
+/// Returns once the stream has run dry.
+void Wait(base::Stream& stream) {
+  std::binary_semaphore done(0);
+  stream.OnComplete([&done] { done.release(); });
+  done.acquire();
+}
+
 /// Seconds of one launch: the best of many short rounds, since other work on the machine only adds.
-double BestSeconds(const Case& c, base::ComputePool& pool) {
+/// `limits`: of the device; enough launches a round (about two milliseconds) are made to make the
+/// hand-over to it small.
+double BestSeconds(const Case& c, base::Stream& stream, const MachineLimits& limits) {
   constexpr absl::Duration kBudget = absl::Milliseconds(400);
-  // Enough launches a round (about a millisecond) to make the hand-over to the pool small.
+  const double least_s = c.bytes / limits.read_bytes_per_s + c.flops / limits.flops_per_s;
   const auto launches =
-      std::clamp<std::int64_t>(static_cast<std::int64_t>(1e7 / (c.bytes + c.flops / 16)), 1, 1000);
+      std::clamp<std::int64_t>(static_cast<std::int64_t>(2e-3 / least_s), 1, 1000);
   double best = std::numeric_limits<double>::infinity();
-  base::CpuStream stream(pool);
   const absl::Duration end = base::Clock::Real().Monotonic() + kBudget;
   for (std::int64_t i = 0; base::Clock::Real().Monotonic() < end;) {
-    std::binary_semaphore done(0);
     const absl::Duration begin = base::Clock::Real().Monotonic();
     for (std::int64_t launch = 0; launch < launches; ++launch) {
       MOESAIC_CHECK(c.launch(i++, stream).ok());
     }
-    stream.OnComplete([&done] { done.release(); });
-    done.acquire();
+    Wait(stream);
     const absl::Duration took = base::Clock::Real().Monotonic() - begin;
     best = std::min(best, absl::ToDoubleSeconds(took) / static_cast<double>(launches));
   }
   return best;
 }
 
-int Main(int argc, char** argv) {
-  std::string_view filter;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view arg = argv[i];
-    constexpr std::string_view kSimd = "--simd=";
-    if (arg.substr(0, kSimd.size()) != kSimd) {
-      filter = arg;
-    } else if (const auto set = kernels::SetMaxSimdTarget(arg.substr(kSimd.size())); !set.ok()) {
-      std::fprintf(stderr, "%s\n", set.ToString().c_str());
-      return 2;
-    }
-  }
+void PrintLimits(const MachineLimits& limits, const std::string& where) {
+  std::printf("limit, %s: %6.1f GB/s read, %7.1f GFLOP/s f32 FMA\n", where.c_str(),
+              limits.read_bytes_per_s / 1e9, limits.flops_per_s / 1e9);
+}
+
+void PrintHeader() {
+  std::printf("%-38s %4s %9s %9s %10s %8s %6s %9s %6s\n", "op", "on", "MB", "MFLOP", "us", "GB/s",
+              "share", "GFLOP/s", "share");
+}
+
+void PrintRow(const std::string& name, const std::string& where, const Case& c, double s,
+              const MachineLimits& limits, const char* note) {
+  std::printf("%-38s %4s %9.2f %9.1f %10.1f %8.2f %5.0f%% %9.1f %5.0f%%%s\n", name.c_str(),
+              where.c_str(), c.bytes / 1e6, c.flops / 1e6, s * 1e6, c.bytes / s / 1e9,
+              100 * c.bytes / s / limits.read_bytes_per_s, c.flops / s / 1e9,
+              100 * c.flops / s / limits.flops_per_s, note);
+  std::fflush(stdout);
+}
+
+void BenchHost(std::string_view filter) {
   base::ComputePool one(1);
   base::ComputePool two(2);
   base::ComputePool* const pools[] = {&one, &two};
@@ -248,23 +286,77 @@ int Main(int argc, char** argv) {
   std::printf("SIMD target: %s\n", kernels::ActiveSimdTarget().c_str());
   for (int p = 0; p < 2; ++p) {
     limits[p] = MeasureMachineLimits(*pools[p]);
-    std::printf("limit, %d thread%s: %6.1f GB/s read, %7.1f GFLOP/s f32 FMA\n", p + 1,
-                p == 0 ? " " : "s", limits[p].read_bytes_per_s / 1e9, limits[p].flops_per_s / 1e9);
+    PrintLimits(limits[p], p == 0 ? "1 thread " : "2 threads");
   }
-  std::printf("%-38s %3s %9s %9s %10s %8s %6s %9s %6s\n", "op", "thr", "MB", "MFLOP", "us", "GB/s",
-              "share", "GFLOP/s", "share");
+  PrintHeader();
   for (const NamedCase& named : AllCases()) {
     if (named.name.find(filter) == std::string::npos) continue;
-    const Case c = named.make();
+    const Case c = named.make({});
     for (int p = 0; p < 2; ++p) {
-      const double s = BestSeconds(c, *pools[p]);
-      std::printf("%-38s %3d %9.2f %9.1f %10.1f %8.2f %5.0f%% %9.1f %5.0f%%\n", named.name.c_str(),
-                  p + 1, c.bytes / 1e6, c.flops / 1e6, s * 1e6, c.bytes / s / 1e9,
-                  100 * c.bytes / s / limits[p].read_bytes_per_s, c.flops / s / 1e9,
-                  100 * c.flops / s / limits[p].flops_per_s);
-      std::fflush(stdout);
+      base::CpuStream stream(*pools[p]);
+      const double s = BestSeconds(c, stream, limits[p]);
+      PrintRow(named.name, std::to_string(p + 1), c, s, limits[p], "");
     }
   }
+}
+
+/// Whether the host's launch 0 of the same case writes the bits that the device's wrote.
+bool SameBits(const NamedCase& named, const Case& on_device, base::ComputePool& pool,
+              base::Stream& stream) {
+  const Case on_host = named.make({});
+  base::CpuStream host_stream(pool);
+  MOESAIC_CHECK(on_host.launch(0, host_stream).ok() && on_device.launch(0, stream).ok());
+  Wait(host_stream);
+  Wait(stream);
+  const base::TensorView& result = on_device.result;
+  std::vector<char> copy(result.bytes());
+  MOESAIC_CHECK(base::CudaMemory()
+                    ->CopyToHost(copy.data(), result.data, copy.size(), result.device.index)
+                    .ok());
+  return std::memcmp(copy.data(), on_host.result.data, copy.size()) == 0;
+}
+
+/// Answers whether every op had the host's bits.
+bool BenchCuda(std::string_view filter) {
+  auto stream = kernels::CudaStream::Create(0);
+  if (!stream.ok()) {
+    std::fprintf(stderr, "%s\n", stream.status().ToString().c_str());
+    return false;
+  }
+  const MachineLimits limits = MeasureCudaLimits(0);
+  PrintLimits(limits, CudaDeviceName(0));
+  PrintHeader();
+  base::ComputePool pool(static_cast<int>(std::thread::hardware_concurrency()));
+  bool all_same = true;
+  for (const NamedCase& named : AllCases()) {
+    if (named.name.find(filter) == std::string::npos) continue;
+    if (named.name.find("silu_mul") == 0) continue;  // no kernel of its own there
+    const Case c = named.make((*stream)->device());
+    const double s = BestSeconds(c, **stream, limits);
+    const bool same = SameBits(named, c, pool, **stream);
+    all_same = all_same && same;
+    PrintRow(named.name, "cuda", c, s, limits, same ? "  bits equal" : "  BITS DIFFER");
+  }
+  return all_same;
+}
+
+int Main(int argc, char** argv) {
+  std::string_view filter;
+  bool cuda = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    constexpr std::string_view kSimd = "--simd=";
+    if (arg == "--device=cuda") {
+      cuda = true;
+    } else if (arg.substr(0, kSimd.size()) != kSimd) {
+      filter = arg;
+    } else if (const auto set = kernels::SetMaxSimdTarget(arg.substr(kSimd.size())); !set.ok()) {
+      std::fprintf(stderr, "%s\n", set.ToString().c_str());
+      return 2;
+    }
+  }
+  if (cuda) return BenchCuda(filter) ? 0 : 1;
+  BenchHost(filter);
   return 0;
 }
 

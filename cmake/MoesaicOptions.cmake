@@ -29,6 +29,8 @@ if(MOESAIC_ENABLE_CUDA)
       set(CMAKE_CUDA_ARCHITECTURES 75)
     endif()
     enable_language(CUDA)
+    # CMake 3.25 does not know how this nvcc is asked for C++20.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(MOESAIC_HAVE_CUDA ON)
   else()
     message(STATUS "nvcc not found: building without the CUDA backend")
