@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -329,6 +330,9 @@ absl::Status CheckDispatch(const Dispatch& dispatch, int hidden_size) {
   const std::size_t scales =
       dispatch.dtype == WireDtype::kFp8E4M3 ? rows * Fp8ScalesPerRow(hidden_size) : 0;
   if (dispatch.scales.size() != scales) return Malformed("scales of the wrong length");
+  for (const float scale : dispatch.scales) {
+    if (!std::isfinite(scale) || scale <= 0) return Malformed("a scale that is no positive number");
+  }
   if (!dispatch.adapter_id.empty() && dispatch.adapter_id.size() != rows) {
     return Malformed("adapter_id of the wrong length");
   }

@@ -49,16 +49,17 @@ void ConvertRows(const rpc::Dispatch& dispatch, std::int64_t begin, std::int64_t
   }
   const std::size_t scales_per_row =
       dispatch.scales.empty() ? 0 : rpc::Fp8ScalesPerRow(static_cast<int>(hidden));
-  std::vector<float> row(static_cast<std::size_t>(hidden));
+  const auto elements = static_cast<std::size_t>(hidden);
   for (std::int64_t r = begin; r < end; ++r) {
-    rpc::DecodeWireRow(dispatch.rows.subspan(r * wire_row, wire_row), dispatch.dtype,
-                       dispatch.scales.data() + r * scales_per_row, absl::MakeSpan(row));
+    const auto row = dispatch.rows.subspan(r * wire_row, wire_row);
+    const float* const scales = dispatch.scales.data() + r * scales_per_row;
     std::byte* const to = out + r * out_row;
     if (compute == base::DType::kF32) {
-      std::memcpy(to, row.data(), out_row);
+      rpc::DecodeWireRow(row, dispatch.dtype, scales,
+                         absl::MakeSpan(reinterpret_cast<float*>(to), elements));
     } else {
-      auto* const bits = reinterpret_cast<std::uint16_t*>(to);
-      std::transform(row.begin(), row.end(), bits, base::F32ToBF16);
+      rpc::DecodeWireRow(row, dispatch.dtype, scales,
+                         absl::MakeSpan(reinterpret_cast<std::uint16_t*>(to), elements));
     }
   }
 }

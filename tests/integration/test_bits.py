@@ -31,6 +31,9 @@ VARIANTS = {
     "KV blocks of 3 tokens": dict(kv_block_tokens=3),
 }
 DTYPES = ("bf16", "f32")
+# Those that change which rows travel together, or what converts them.
+FP8_WIRE_VARIANTS = ("one shard", "five shards", "two replicas", "prefill budget 8", "one thread",
+                     "AVX2")
 
 
 def prompts():
@@ -75,6 +78,19 @@ def test_same_bits(reference, variant):
     shards = flags.pop("shards", 3)
     with Cluster(checkpoint(MODEL), shards=shards, compute_dtype=dtype, **flags) as cluster:
         assert answers(cluster, parallel=16) == expected
+
+
+def test_same_bits_with_fp8_rows_on_the_wire():
+    flags = dict(wire_dtype="fp8")
+    with Cluster(checkpoint(MODEL), shards=3, **flags) as cluster:
+        expected = answers(cluster, parallel=1)
+        assert answers(cluster, parallel=16) == expected
+    for variant in FP8_WIRE_VARIANTS:
+        changed = {"shards": 3, **flags, **VARIANTS[variant]}
+        if "simd" in changed and not supported(changed["simd"]):
+            continue
+        with Cluster(checkpoint(MODEL), **changed) as cluster:
+            assert answers(cluster, parallel=16) == expected, variant
 
 
 def test_same_bits_when_preempted(reference):

@@ -15,7 +15,7 @@ DIRECT = {
     "model": ["base"],
     "kernels": ["base"],
     "http": ["base", "monitoring"],
-    "rpc": ["base", "proto", "monitoring"],
+    "rpc": ["base", "proto", "monitoring", "kernels"],
     "placement/view": ["rpc"],
     "placement": ["placement/view", "rpc", "http"],
     "shard": ["model", "kernels", "rpc", "http", "placement/view"],

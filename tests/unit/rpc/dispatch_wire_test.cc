@@ -1,6 +1,8 @@
 #include "rpc/dispatch_wire.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -46,6 +48,15 @@ std::string RandomBytes(std::size_t count, std::mt19937& random) {
   return bytes;
 }
 
+std::string RandomScales(std::size_t count, std::mt19937& random) {
+  std::string bytes(4 * count, '\0');
+  for (std::size_t i = 0; i < count; ++i) {
+    const float scale = static_cast<float>(1 + random() % 1000) / 448.0f;
+    std::memcpy(bytes.data() + 4 * i, &scale, sizeof scale);
+  }
+  return bytes;
+}
+
 /// A valid request with random content in every field.
 v1::DispatchRequest RandomRequest(std::mt19937& random) {
   v1::DispatchRequest request;
@@ -61,7 +72,7 @@ v1::DispatchRequest RandomRequest(std::mt19937& random) {
                       : request.dtype() == v1::WIRE_DTYPE_BF16 ? 2
                                                                : 1;
   request.set_rows(RandomBytes(rows * kHidden * element, random));
-  if (element == 1) request.set_scales(RandomBytes(rows * 2 * 4, random));
+  if (element == 1) request.set_scales(RandomScales(rows * 2, random));
   for (std::uint32_t row = 0; row < rows; ++row) {
     std::uint32_t expert = 0;
     for (int k = random() % 4; k >= 0; --k) {
@@ -431,6 +442,32 @@ TEST(DispatchWireTest, ContradictionsAreNamed) {
             }),
             kInvalid)
       << "twice";
+}
+
+TEST(DispatchWireTest, OnlyScalesThatAreUsefulAreTaken) {
+  std::mt19937 random(13);
+  BufferPool pool;
+  const auto judge = [&](float scale, auto encode) {
+    v1::DispatchRequest request;
+    do {
+      request = RandomRequest(random);
+    } while (request.dtype() != v1::WIRE_DTYPE_FP8_E4M3);
+    std::memcpy(request.mutable_scales()->data() + request.scales().size() - 4, &scale, 4);
+    return DecodeCall(OneSlice(encode(request)), kHidden, pool).status().code();
+  };
+  const auto in_order = [](const v1::DispatchRequest& r) {
+    return CallWith(r).SerializeAsString();
+  };
+  const auto reordered = [&](const v1::DispatchRequest& r) {
+    return InPayload(Reordered(r, random));
+  };
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  for (const float scale : {kInf, -kInf, -1.0f, 0.0f, std::nanf("")}) {
+    EXPECT_EQ(judge(scale, in_order), absl::StatusCode::kInvalidArgument) << scale;
+    EXPECT_EQ(judge(scale, reordered), absl::StatusCode::kInvalidArgument) << scale;
+  }
+  EXPECT_EQ(judge(0.5f, in_order), absl::StatusCode::kOk);
+  EXPECT_EQ(judge(0.5f, reordered), absl::StatusCode::kOk);
 }
 
 TEST(DispatchWireTest, OversizedMessagesAreRefused) {
