@@ -104,26 +104,31 @@ def start_rpc_workers(args):
     return workers
 
 
-def measure_llama(args):
-    """Tokens per second of each figure."""
+def batched_bench(args, extra, prompt_tokens, streams):
+    """The rows that llama-batched-bench prints, by number of sequences."""
     threads = 1 if args.rpc_workers else args.threads
     command = [args.llama_bin / "llama-batched-bench", "-m", args.gguf, "-c", "4096", "-b", "2048", "-ub", "512",
-               "-t", threads, "-tb", threads, "-npp", f"{PROMPT_TOKENS},{PREFILL_TOKENS}",
-               "-ntg", ANSWER_TOKENS, "-npl", ",".join(map(str, STREAMS)), "--output-format", "jsonl"]
-    workers = start_rpc_workers(args)
+               "-t", threads, "-tb", threads, "-npp", prompt_tokens, "-ntg", ANSWER_TOKENS,
+               "-npl", ",".join(map(str, streams)), "--output-format", "jsonl", *extra]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {row["pl"]: row for row in rows}
+
+
+def measure_llama(args):
+    """Tokens per second of each figure."""
+    workers, extra = start_rpc_workers(args), []
     if workers:
         ports = range(args.rpc_port, args.rpc_port + len(workers))
-        command += ["--rpc", ",".join(f"127.0.0.1:{port}" for port in ports), "-ngl", "99"]
+        extra = ["--rpc", ",".join(f"127.0.0.1:{port}" for port in ports), "-ngl", "99"]
     try:
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+        prefill = batched_bench(args, extra, PREFILL_TOKENS, [1])
+        decode = batched_bench(args, extra, PROMPT_TOKENS, STREAMS)
     finally:
         for worker in workers:
             worker.terminate()
             worker.wait()
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    prefill = next(row["speed_pp"] for row in rows if row["pp"] == PREFILL_TOKENS and row["pl"] == 1)
-    return [prefill] + [next(row["speed_tg"] for row in rows if row["pp"] == PROMPT_TOKENS and row["pl"] == count)
-                        for count in STREAMS]
+    return [prefill[1]["speed_pp"]] + [decode[count]["speed_tg"] for count in STREAMS]
 
 
 def load_average():

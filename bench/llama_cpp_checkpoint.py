@@ -128,6 +128,7 @@ def add_parameters(writer, config, latent):
         return
     rank, rope = config["kv_lora_rank"], config["qk_rope_head_dim"]
     writer.add_leading_dense_block_count(config["first_k_dense_replace"])
+    writer.add_q_lora_rank(0)  # asked for by the reader; 0 is none
     writer.add_kv_lora_rank(rank)
     writer.add_key_length(rank + rope)
     writer.add_value_length(rank)
