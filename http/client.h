@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "http/message.h"
+#include "http/url.h"
 
 namespace moesaic::http {
 
@@ -31,7 +33,7 @@ class Client {
 
   /// Any answer of the server is OK, whatever its status. Errors: Unavailable when it cannot be
   /// reached or breaks off, DeadlineExceeded, ResourceExhausted for an answer that is too long,
-  /// Cancelled by the interrupt_fd.
+  /// DataLoss for one that is no HTTP, Cancelled by the interrupt_fd.
   absl::StatusOr<Response> Get(std::string_view path, std::vector<Header> headers = {}) const;
   absl::StatusOr<Response> Post(std::string_view path, std::string body,
                                 std::vector<Header> headers = {}) const;
@@ -45,11 +47,9 @@ class Client {
                                          std::vector<Header> headers = {}) const;
 
  private:
-  Client(std::string host, std::string port, std::string prefix, ClientOptions options);
+  Client(Url url, ClientOptions options) : url_(std::move(url)), options_(options) {}
 
-  std::string host_;
-  std::string port_;
-  std::string prefix_;
+  Url url_;
   ClientOptions options_;
 };
 

@@ -32,6 +32,7 @@ int Main(int argc, char** argv) {
   AddRequestsCommand(app, run);
   AddTraceCommand(app, run);
   AddLogLevelCommand(app, run);
+  AddBenchCommand(app, run);
   AddUsageCommand(app, run);
   AddInspectCommand(app, run);
   int exit_code = kExitOk;

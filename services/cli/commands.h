@@ -21,6 +21,7 @@ void AddCompleteCommand(CLI::App& app, Command& run);
 void AddLogLevelCommand(CLI::App& app, Command& run);
 void AddRequestsCommand(CLI::App& app, Command& run);
 void AddTraceCommand(CLI::App& app, Command& run);
+void AddBenchCommand(CLI::App& app, Command& run);
 
 /// Prints "moesaic COMMAND: message" to stderr and returns kExitFailure.
 int Fail(const char* command, const std::string& message);
