@@ -18,6 +18,7 @@ std::size_t DTypeBytes(DType dtype) {
       return 2;
     case DType::kF8E4M3:
     case DType::kU8:
+    case DType::kI8:
       return 1;
     case DType::kI64:
       return 8;
@@ -41,6 +42,8 @@ std::string_view DTypeName(DType dtype) {
       return "i64";
     case DType::kU8:
       return "u8";
+    case DType::kI8:
+      return "i8";
   }
   return "unknown";
 }

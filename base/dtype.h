@@ -18,11 +18,12 @@ enum class DType : std::uint8_t {
   kI32 = 5,
   kI64 = 6,
   kU8 = 7,
+  kI8 = 8,  ///< Weights in kernels: a signed byte times its group's scale.
 };
 
 /// Bytes of one element.
 std::size_t DTypeBytes(DType dtype);
-/// "f32", "bf16", "f16", "fp8", "i32", "i64", "u8".
+/// "f32", "bf16", "f16", "fp8", "i32", "i64", "u8", "i8".
 std::string_view DTypeName(DType dtype);
 /// Inverse of DTypeName for the floating types. Errors: InvalidArgument naming the text.
 absl::StatusOr<DType> ParseDType(std::string_view name);

@@ -149,7 +149,8 @@ Case ExpertFfnCase(std::int64_t rows, int experts, int top_k, std::int64_t hidde
   }
   data->x = Filled(rows * hidden, DType::kF32, device);
   data->y = Allocate(rows * hidden * sizeof(float), device);
-  data->workspace = Allocate(kernels::ExpertFfnWorkspaceBytes(rows * top_k, inter), device);
+  data->workspace =
+      Allocate(kernels::ExpertFfnWorkspaceBytes(rows, hidden, rows * top_k, inter), device);
   Case c;
   c.bytes = weight_bytes + static_cast<double>(2 * rows * hidden * sizeof(float));
   c.flops = 6.0 * static_cast<double>(rows * top_k * hidden * inter);

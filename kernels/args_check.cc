@@ -74,6 +74,15 @@ ArgsCheck& ArgsCheck::On(std::string_view name, base::Device device) {
   return *this;
 }
 
+ArgsCheck& ArgsCheck::HostOnlyInt8(std::string_view name, const PackedMatrix& weight) {
+  if (ok() && weight.storage() == base::DType::kI8 &&
+      weight.device().kind != base::DeviceKind::kCpu) {
+    status_ = absl::UnimplementedError(absl::StrCat(base::ToAbsl(op_), ": ", base::ToAbsl(name),
+                                                    " is i8, which has a kernel for the CPU only"));
+  }
+  return *this;
+}
+
 ArgsCheck& ArgsCheck::That(bool holds, std::string_view message) {
   if (ok() && !holds) Fail(message, "");
   return *this;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/tensor.h"
+#include "kernels/packed_matrix.h"
 
 namespace moesaic::kernels {
 
@@ -32,6 +33,8 @@ class ArgsCheck {
   ArgsCheck& Stride(std::string_view name, std::int64_t stride, std::int64_t extent);
   /// `data` lives where the tensors checked before it live.
   ArgsCheck& On(std::string_view name, base::Device device);
+  /// i8 weights are on the CPU: no other device has a kernel for them.
+  ArgsCheck& HostOnlyInt8(std::string_view name, const PackedMatrix& weight);
   /// `holds`, or InvalidArgument with `message`.
   ArgsCheck& That(bool holds, std::string_view message);
 

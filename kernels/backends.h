@@ -20,7 +20,7 @@
 namespace moesaic::kernels {
 
 namespace cpu {
-void Run(const LinearArgs& args, base::ComputePool& pool);
+void Run(const LinearArgs& args, base::TensorView workspace, base::ComputePool& pool);
 void Run(const RmsNormArgs& args, base::ComputePool& pool);
 void Run(const RopeArgs& args, base::ComputePool& pool);
 void Run(const CastArgs& args, base::ComputePool& pool);

@@ -27,6 +27,11 @@ absl::Status CheckWeights(const ExpertGroup& group, std::int64_t hidden, std::in
   if (group.gate_up->device() != device || group.down->device() != device) {
     return Invalid("weights on another device than the rows");
   }
+  if (device.kind != base::DeviceKind::kCpu &&
+      (group.gate_up->storage() == base::DType::kI8 || group.down->storage() == base::DType::kI8)) {
+    return absl::UnimplementedError(
+        "expert_ffn: weights are i8, which has a kernel for the CPU only");
+  }
   return absl::OkStatus();
 }
 
@@ -65,12 +70,14 @@ absl::Status CanRun(const ExpertFfnArgs& args) {
   return CheckEntries(args);
 }
 
-std::size_t ExpertFfnWorkspaceBytes(std::int64_t entries, std::int64_t inter) {
-  return ExpertFfnLayout(entries, inter).bytes;
+std::size_t ExpertFfnWorkspaceBytes(std::int64_t rows, std::int64_t hidden, std::int64_t entries,
+                                    std::int64_t inter) {
+  return ExpertFfnLayout(rows, hidden, entries, inter).bytes;
 }
 
 std::size_t WorkspaceBytes(const ExpertFfnArgs& args) {
-  return ExpertFfnWorkspaceBytes(ExpertFfnEntries(args), ExpertFfnInter(args));
+  return ExpertFfnWorkspaceBytes(args.x.dim(0), args.x.dim(1), ExpertFfnEntries(args),
+                                 ExpertFfnInter(args));
 }
 
 absl::Status Launch(const ExpertFfnArgs& args, base::TensorView workspace, base::Stream& stream) {

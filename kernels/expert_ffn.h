@@ -32,8 +32,8 @@ struct ExpertGroup {
 /// in the order of `groups` (experts ascending),
 ///     h = silu(gate x[e.row]) * up x[e.row], rounded to x's type
 ///     y[e.slot] = e.first ? e.weight * down h : fma(e.weight, down h, y[e.slot])
-/// with matrix products as in LinearArgs. So a slot's bits depend on its row, its experts and its
-/// weights alone. Slots without an entry are not touched.
+/// with matrix products as in LinearArgs (i8 weights quantise x and h). So a slot's bits depend on
+/// its row, its experts and its weights alone. Slots without an entry are not touched.
 struct ExpertFfnArgs {
   /// [rows, hidden] f32 or bf16 (the compute type).
   base::TensorView x = {};
@@ -45,12 +45,14 @@ struct ExpertFfnArgs {
 };
 
 /// InvalidArgument on shapes, types, indices out of range, or a slot whose first entry is not
-/// marked `first`; Unimplemented on a device that this build has no kernel for.
+/// marked `first`; Unimplemented on a device that this build has no kernel for, or i8 weights
+/// elsewhere than on the CPU.
 absl::Status CanRun(const ExpertFfnArgs& args);
 
-/// Bytes for `entries` row-expert pairs in all and inner width `inter`; monotonic in both, so that
-/// a caller can allocate for the largest batch once.
-std::size_t ExpertFfnWorkspaceBytes(std::int64_t entries, std::int64_t inter);
+/// Bytes for `rows` rows [hidden], `entries` row-expert pairs in all and inner width `inter`;
+/// monotonic in all of them, so that a caller can allocate for the largest batch once.
+std::size_t ExpertFfnWorkspaceBytes(std::int64_t rows, std::int64_t hidden, std::int64_t entries,
+                                    std::int64_t inter);
 std::size_t WorkspaceBytes(const ExpertFfnArgs& args);
 
 /// Enqueues the computation. workspace: u8, at least WorkspaceBytes(args), aligned to 64 bytes.

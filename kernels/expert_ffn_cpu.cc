@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "kernels/backends.h"
 #include "kernels/expert_ffn_plan.h"
@@ -12,6 +13,7 @@
 #include "hwy/foreach_target.h"
 #include "kernels/elementwise-inl.h"
 #include "kernels/linear-inl.h"
+#include "kernels/linear_int8-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moesaic::kernels {
@@ -38,22 +40,27 @@ class ExpertFfn {
       : args_(args),
         hidden_(args.x.dim(1)),
         inter_(ExpertFfnInter(args)),
-        entries_(ExpertFfnEntries(args)) {
-    const ExpertFfnLayout layout(entries_, inter_);
-    auto* memory = workspace.As<char>();
-    active_ = reinterpret_cast<ActiveGroup*>(memory + layout.active);
-    gate_up_ = reinterpret_cast<float*>(memory + layout.gate_up);
-    h_ = reinterpret_cast<T*>(memory + layout.h);
+        entries_(ExpertFfnEntries(args)),
+        memory_(workspace.As<char>()),
+        layout_(args.x.dim(0), hidden_, entries_, inter_),
+        int8_x_(memory_ + layout_.int8_x, args.x.dim(0), hidden_),
+        int8_h_(memory_ + layout_.int8_h, entries_, inter_) {
+    active_ = reinterpret_cast<ActiveGroup*>(memory_ + layout_.active);
+    gate_up_ = reinterpret_cast<float*>(memory_ + layout_.gate_up);
+    h_ = reinterpret_cast<T*>(memory_ + layout_.h);
     std::int64_t first_entry = 0;
     for (const ExpertGroup& group : args.groups) {
       if (group.entries.empty()) continue;
       active_[active_count_++] = {&group, first_entry};
+      int8_gate_up_ = int8_gate_up_ || group.gate_up->storage() == base::DType::kI8;
+      int8_down_ = int8_down_ || group.down->storage() == base::DType::kI8;
       first_entry += static_cast<std::int64_t>(group.entries.size());
     }
   }
 
   void Run(base::ComputePool& pool) {
     if (active_count_ == 0) return;
+    if (int8_gate_up_) QuantizeRows(args_.x, hidden_, int8_x_, pool);
     const std::int64_t up_groups = PanelGroups(*active_[0].group->gate_up);
     pool.ParallelFor(active_count_ * up_groups, [&](std::int64_t item) HWY_ATTR {
       GateUp(active_[item / up_groups], item % up_groups);
@@ -61,6 +68,7 @@ class ExpertFfn {
     ParallelRows(pool, entries_, inter_, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
       for (std::int64_t e = begin; e < end; ++e) {
         SiluMulRow(gate_up_ + e * 2 * inter_, inter_, h_ + e * inter_);
+        if (int8_down_) QuantizeRow(h_ + e * inter_, inter_, e, int8_h_);
       }
     });
     // One item adds up all experts of its columns in order, so no two threads share a sum.
@@ -73,12 +81,11 @@ class ExpertFfn {
     const std::int64_t n_begin = panel_group * kGroupOutputs;
     const std::int64_t outputs = std::min(kGroupOutputs, 2 * inter_ - n_begin);
     ForEachBlock(*active.group, [&](std::int64_t begin, std::int64_t m) HWY_ATTR {
-      const T* rows[kBlockRows] = {};
-      for (std::int64_t i = 0; i < m; ++i) {
-        rows[i] = args_.x.template As<const T>() + active.group->entries[begin + i].row * hidden_;
-      }
+      std::int64_t rows[kBlockRows];
+      for (std::int64_t i = 0; i < m; ++i) rows[i] = active.group->entries[begin + i].row;
       HWY_ALIGN float acc[kBlockRows * kGroupOutputs];
-      MultiplyGroup(*active.group->gate_up, panel_group, rows, m, acc);
+      Multiply(*active.group->gate_up, panel_group, args_.x.template As<const T>(), int8_x_, rows,
+               m, acc);
       float* out = gate_up_ + (active.first_entry + begin) * 2 * inter_ + n_begin;
       for (std::int64_t i = 0; i < m; ++i) {
         StoreOutputs(acc + i * kGroupOutputs, outputs, out + i * 2 * inter_);
@@ -90,17 +97,27 @@ class ExpertFfn {
     for (std::int64_t a = 0; a < active_count_; ++a) {
       const ActiveGroup& active = active_[a];
       ForEachBlock(*active.group, [&](std::int64_t begin, std::int64_t m) HWY_ATTR {
-        const T* rows[kBlockRows] = {};
-        for (std::int64_t i = 0; i < m; ++i) {
-          rows[i] = h_ + (active.first_entry + begin + i) * inter_;
-        }
+        std::int64_t rows[kBlockRows];
+        std::iota(rows, rows + m, active.first_entry + begin);
         HWY_ALIGN float acc[kBlockRows * kGroupOutputs];
-        MultiplyGroup(*active.group->down, panel_group, rows, m, acc);
+        Multiply(*active.group->down, panel_group, h_, int8_h_, rows, m, acc);
         for (std::int64_t i = 0; i < m; ++i) {
           AddWeighted(active.group->entries[begin + i], panel_group, acc + i * kGroupOutputs);
         }
       });
     }
+  }
+
+  /// The outputs of a panel group for rows `rows` of x [.., k], which `quantized` holds for i8.
+  static void Multiply(const PackedMatrix& w, std::int64_t panel_group, const T* x,
+                       const Int8Rows& quantized, const std::int64_t* rows, std::int64_t m,
+                       float* acc) {
+    if (w.storage() == base::DType::kI8) {
+      return MultiplyInt8Group(w, panel_group, quantized, rows, m, acc);
+    }
+    const T* pointers[kBlockRows] = {};
+    for (std::int64_t i = 0; i < m; ++i) pointers[i] = x + rows[i] * w.k();
+    MultiplyGroup(w, panel_group, pointers, m, acc);
   }
 
   void AddWeighted(const ExpertEntry& entry, std::int64_t panel_group, const float* down) {
@@ -124,6 +141,12 @@ class ExpertFfn {
   const std::int64_t hidden_;
   const std::int64_t inter_;
   const std::int64_t entries_;
+  char* const memory_;
+  const ExpertFfnLayout layout_;
+  const Int8Rows int8_x_;
+  const Int8Rows int8_h_;
+  bool int8_gate_up_ = false;
+  bool int8_down_ = false;
   ActiveGroup* active_;  // [active_count_]
   std::int64_t active_count_ = 0;
   float* gate_up_;  // [entries_, 2 * inter_]

@@ -108,7 +108,7 @@ void RunBatch(const Batch& batch, const Shape& shape, const ExpertFfnArgs& args,
 template <class X>
 void RunAll(const ExpertFfnArgs& args, base::TensorView workspace, cudaStream_t stream) {
   const std::int64_t inter = ExpertFfnInter(args);
-  const ExpertFfnLayout layout(ExpertFfnEntries(args), inter);
+  const ExpertFfnLayout layout(args.x.dim(0), args.x.dim(1), ExpertFfnEntries(args), inter);
   auto* gate_up = reinterpret_cast<float*>(workspace.As<char>() + layout.gate_up);
   auto* h = reinterpret_cast<X*>(workspace.As<char>() + layout.h);
   Shape shape = {args.x.dim(1), inter, {}, {}};

@@ -13,6 +13,10 @@ namespace moesaic::kernels {
 /// y = x · Wᵀ. Each output is one chain of f32 fused multiply-adds over k ascending, from +0, with
 /// the weight widened (fp8: multiplied by its scale, rounded to f32) first; y is rounded once. So a
 /// row's bits depend on that row and W alone.
+///
+/// With i8 weights x too is quantised, group by group (kernels/int8.h), and an output is the chain,
+/// over the groups ascending, of fused multiply-adds of the group's exact sum of products and
+/// (x's scale * W's scale), from +0.
 struct LinearArgs {
   /// [m, k] f32 or bf16.
   base::TensorView x = {};
@@ -26,14 +30,16 @@ struct LinearArgs {
 };
 
 /// InvalidArgument on shapes, types or strides that do not fit; Unimplemented on a device that this
-/// build has no kernel for.
+/// build has no kernel for, or i8 weights elsewhere than on the CPU.
 absl::Status CanRun(const LinearArgs& args);
 
-/// 0: tiles live on the stack.
+/// Bytes for `rows` rows: 0 (tiles live on the stack), or with i8 weights the quantised rows.
+std::size_t LinearWorkspaceBytes(const PackedMatrix& weight, std::int64_t rows);
 std::size_t WorkspaceBytes(const LinearArgs& args);
 
-/// Enqueues the product; what args points to must live until the stream has passed it.
-/// Errors: those of CanRun.
+/// Enqueues the product; what args points to must live until the stream has passed it. workspace:
+/// u8, at least WorkspaceBytes(args), aligned to 64 bytes.
+/// Errors: those of CanRun; ResourceExhausted if the workspace is too small.
 absl::Status Launch(const LinearArgs& args, base::TensorView workspace, base::Stream& stream);
 
 /// The definition, as plain loops on the calling thread, host memory only. Requires: CanRun.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "kernels/backends.h"
 #include "kernels/rows.h"
@@ -10,10 +11,23 @@
 // After simd_targets.h.
 #include "hwy/foreach_target.h"
 #include "kernels/linear-inl.h"
+#include "kernels/linear_int8-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moesaic::kernels {
 namespace HWY_NAMESPACE {
+
+template <class Y>
+HWY_INLINE void StoreBlock(const LinearArgs& args, std::int64_t group, std::int64_t row_begin,
+                           std::int64_t m, const float* acc) {
+  const std::int64_t y_stride = StrideOr(args.y_row_stride, args.weight->n());
+  const std::int64_t n_begin = group * kGroupOutputs;
+  const std::int64_t outputs = std::min(kGroupOutputs, args.weight->n() - n_begin);
+  for (std::int64_t i = 0; i < m; ++i) {
+    StoreOutputs(acc + i * kGroupOutputs, outputs,
+                 args.y.As<Y>() + (row_begin + i) * y_stride + n_begin);
+  }
+}
 
 /// One work item: a group of panels for a block of rows.
 template <class X, class Y>
@@ -21,17 +35,22 @@ HWY_INLINE void LinearBlockAs(const LinearArgs& args, std::int64_t group, std::i
   const PackedMatrix& w = *args.weight;
   const std::int64_t m = std::min(kBlockRows, args.x.dim(0) - row_begin);
   const std::int64_t x_stride = StrideOr(args.x_row_stride, w.k());
-  const std::int64_t y_stride = StrideOr(args.y_row_stride, w.n());
   const X* rows[kBlockRows] = {};
   for (std::int64_t i = 0; i < m; ++i) rows[i] = args.x.As<const X>() + (row_begin + i) * x_stride;
   HWY_ALIGN float acc[kBlockRows * kGroupOutputs];
   MultiplyGroup(w, group, rows, m, acc);
-  const std::int64_t n_begin = group * kGroupOutputs;
-  const std::int64_t outputs = std::min(kGroupOutputs, w.n() - n_begin);
-  for (std::int64_t i = 0; i < m; ++i) {
-    StoreOutputs(acc + i * kGroupOutputs, outputs,
-                 args.y.As<Y>() + (row_begin + i) * y_stride + n_begin);
-  }
+  StoreBlock<Y>(args, group, row_begin, m, acc);
+}
+
+void Int8LinearRows(const LinearArgs& args, const Int8Rows& x, std::int64_t group,
+                    std::int64_t row_begin) {
+  const std::int64_t m = std::min(kBlockRows, args.x.dim(0) - row_begin);
+  std::int64_t rows[kBlockRows];
+  std::iota(rows, rows + m, row_begin);
+  HWY_ALIGN float acc[kBlockRows * kGroupOutputs];
+  MultiplyInt8Group(*args.weight, group, x, rows, m, acc);
+  if (args.y.dtype == base::DType::kF32) return StoreBlock<float>(args, group, row_begin, m, acc);
+  StoreBlock<std::uint16_t>(args, group, row_begin, m, acc);
 }
 
 void LinearRows(const LinearArgs& args, std::int64_t group, std::int64_t row_begin) {
@@ -43,9 +62,17 @@ void LinearRows(const LinearArgs& args, std::int64_t group, std::int64_t row_beg
   return LinearBlockAs<std::uint16_t, std::uint16_t>(args, group, row_begin);
 }
 
-void LinearAll(const LinearArgs& args, base::ComputePool& pool) {
+void LinearAll(const LinearArgs& args, base::TensorView workspace, base::ComputePool& pool) {
   const std::int64_t groups = (args.weight->panels() + kGroupPanels - 1) / kGroupPanels;
   const std::int64_t blocks = (args.x.dim(0) + kBlockRows - 1) / kBlockRows;
+  if (args.weight->storage() == base::DType::kI8) {
+    const Int8Rows x(workspace.data, args.x.dim(0), args.weight->k());
+    QuantizeRows(args.x, StrideOr(args.x_row_stride, args.weight->k()), x, pool);
+    pool.ParallelFor(groups * blocks, [&](std::int64_t item) HWY_ATTR {
+      Int8LinearRows(args, x, item / blocks, item % blocks * kBlockRows);
+    });
+    return;
+  }
   // Blocks of one group run side by side, while its weights are in the shared cache.
   pool.ParallelFor(groups * blocks, [&](std::int64_t item) HWY_ATTR {
     LinearRows(args, item / blocks, item % blocks * kBlockRows);
@@ -61,8 +88,8 @@ HWY_AFTER_NAMESPACE();
 namespace moesaic::kernels {
 HWY_EXPORT(LinearAll);
 
-void cpu::Run(const LinearArgs& args, base::ComputePool& pool) {
-  HWY_DYNAMIC_DISPATCH(LinearAll)(args, pool);
+void cpu::Run(const LinearArgs& args, base::TensorView workspace, base::ComputePool& pool) {
+  HWY_DYNAMIC_DISPATCH(LinearAll)(args, workspace, pool);
 }
 
 }  // namespace moesaic::kernels

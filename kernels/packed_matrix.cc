@@ -1,6 +1,8 @@
 #include "kernels/packed_matrix.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "base/dtype.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "kernels/int8.h"
 
 namespace moesaic::kernels {
 namespace {
@@ -72,15 +75,15 @@ float ScaleAt(const Source& source, std::int64_t n, std::int64_t k) {
 void Store(float value, float* out) { *out = value; }
 void Store(float value, std::uint16_t* out) { *out = base::F32ToBF16(value); }
 
-/// Writes inputs [k_begin, k_end) of output n to out[0], out[kPanel], …; they lie in one scale
+/// Writes inputs [k_begin, k_end) of output n to out[0], out[kStep], …; they lie in one scale
 /// block. The source type is a template parameter so that the loop has no branch.
-template <DType kSource, class T>
+template <DType kSource, std::int64_t kStep, class T>
 void PackLaneAs(const Source& source, std::int64_t n, std::int64_t k_begin, std::int64_t k_end,
                 T* out) {
   const float scale = ScaleAt(source, n, k_begin);
   const std::uint8_t* p = source.At(n, k_begin);
   const std::int64_t step = source.KStep() * base::DTypeBytes(kSource);
-  for (std::int64_t k = k_begin; k < k_end; ++k, p += step, out += PackedMatrix::kPanel) {
+  for (std::int64_t k = k_begin; k < k_end; ++k, p += step, out += kStep) {
     if constexpr (std::is_same_v<T, std::uint8_t>) {
       *out = *p;
     } else if constexpr (kSource == DType::kF8E4M3) {
@@ -91,23 +94,29 @@ void PackLaneAs(const Source& source, std::int64_t n, std::int64_t k_begin, std:
   }
 }
 
-template <class T>
+template <std::int64_t kStep, class T>
 void PackLane(const Source& source, std::int64_t n, std::int64_t k_begin, std::int64_t k_end,
               T* out) {
   if constexpr (std::is_same_v<T, std::uint8_t>) {
-    PackLaneAs<DType::kF8E4M3>(source, n, k_begin, k_end, out);
+    PackLaneAs<DType::kF8E4M3, kStep>(source, n, k_begin, k_end, out);
   } else {
     switch (source.dtype) {
       case DType::kF32:
-        return PackLaneAs<DType::kF32>(source, n, k_begin, k_end, out);
+        return PackLaneAs<DType::kF32, kStep>(source, n, k_begin, k_end, out);
       case DType::kBF16:
-        return PackLaneAs<DType::kBF16>(source, n, k_begin, k_end, out);
+        return PackLaneAs<DType::kBF16, kStep>(source, n, k_begin, k_end, out);
       case DType::kF16:
-        return PackLaneAs<DType::kF16>(source, n, k_begin, k_end, out);
+        return PackLaneAs<DType::kF16, kStep>(source, n, k_begin, k_end, out);
       default:
-        return PackLaneAs<DType::kF8E4M3>(source, n, k_begin, k_end, out);
+        return PackLaneAs<DType::kF8E4M3, kStep>(source, n, k_begin, k_end, out);
     }
   }
+}
+
+const Source& SourceOf(const std::vector<Source>& sources, std::int64_t output) {
+  return *std::prev(
+      std::upper_bound(sources.begin(), sources.end(), output,
+                       [](std::int64_t value, const Source& s) { return value < s.n_begin; }));
 }
 
 /// Fills one panel [k][16]; lanes beyond n stay zero. Blocks of k keep the panel's lines in cache
@@ -122,16 +131,40 @@ void PackPanel(const std::vector<Source>& sources, std::int64_t panel, std::int6
     const std::int64_t k_end = std::min(k, k_begin + kBlock);
     for (std::int64_t lane = 0; lane < lanes; ++lane) {
       const std::int64_t output = panel * kPanel + lane;
-      const auto source = std::prev(
-          std::upper_bound(sources.begin(), sources.end(), output,
-                           [](std::int64_t value, const Source& s) { return value < s.n_begin; }));
-      const std::int64_t local = output - source->n_begin;
-      PackLane(*source, local, k_begin, k_end, out + k_begin * kPanel + lane);
+      const Source& source = SourceOf(sources, output);
+      const std::int64_t local = output - source.n_begin;
+      PackLane<kPanel>(source, local, k_begin, k_end, out + k_begin * kPanel + lane);
       if (scales != nullptr) {
-        scales[k_begin / kBlock * kPanel + lane] = ScaleAt(*source, local, k_begin);
+        scales[k_begin / kBlock * kPanel + lane] = ScaleAt(source, local, k_begin);
       }
     }
   }
+}
+
+/// Fills one panel [ceil(k/4)][16][4] of bytes and its scales. False if an element is not finite.
+bool QuantizePanel(const std::vector<Source>& sources, std::int64_t panel, std::int64_t n,
+                   std::int64_t k, std::uint8_t* out, float* scales) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  const std::int64_t lanes = std::min(kPanel, n - panel * kPanel);
+  bool finite = true;
+  for (std::int64_t k_begin = 0; k_begin < k; k_begin += kInt8Group) {
+    const std::int64_t count = std::min(kInt8Group, k - k_begin);
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      const std::int64_t output = panel * kPanel + lane;
+      const Source& source = SourceOf(sources, output);
+      float values[kInt8Group];
+      PackLane<1>(source, output - source.n_begin, k_begin, k_begin + count, values);
+      std::int8_t quantized[kInt8Group];
+      const float scale = QuantizeInt8(values, count, quantized);
+      finite = finite && !std::isnan(scale);
+      scales[k_begin / kInt8Group * kPanel + lane] = scale;
+      for (std::int64_t i = 0; i < count; ++i) {
+        out[((k_begin + i) / 4 * kPanel + lane) * 4 + i % 4] =
+            static_cast<std::uint8_t>(quantized[i] + int8::kWeightOffset);
+      }
+    }
+  }
+  return finite;
 }
 
 absl::Status Invalid(absl::string_view what) {
@@ -198,10 +231,20 @@ absl::StatusOr<Source> Check(const WeightSource& source, DType storage) {
 
 }  // namespace
 
+std::size_t PackedMatrix::BytesOf(std::int64_t n, std::int64_t k, DType storage) {
+  const std::int64_t rows = (n + kPanel - 1) / kPanel * kPanel;
+  const bool scaled = storage == DType::kF8E4M3 || storage == DType::kI8;
+  const std::int64_t stored_k = storage == DType::kI8 ? (k + 3) / 4 * 4 : k;
+  const std::int64_t scale_blocks = scaled ? (k + kScaleBlock - 1) / kScaleBlock : 0;
+  return static_cast<std::size_t>(rows) *
+         (stored_k * base::DTypeBytes(storage) + scale_blocks * sizeof(float));
+}
+
 absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> sources,
                                                 DType storage, base::Device device,
                                                 base::ComputePool* pool) {
-  if (storage != DType::kF32 && storage != DType::kBF16 && storage != DType::kF8E4M3) {
+  if (storage != DType::kF32 && storage != DType::kBF16 && storage != DType::kF8E4M3 &&
+      storage != DType::kI8) {
     return Invalid(absl::StrCat("storage cannot be ", base::ToAbsl(base::DTypeName(storage))));
   }
   if (sources.empty()) return Invalid("no source");
@@ -218,14 +261,15 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
   matrix.storage_ = storage;
   const std::int64_t panels = matrix.panels();
   const std::int64_t k = matrix.k_;
-  const std::int64_t panel_elements = k * kPanel;
+  const std::int64_t panel_elements = (storage == DType::kI8 ? (k + 3) / 4 * 4 : k) * kPanel;
   MOESAIC_ASSIGN_OR_RETURN(
       matrix.data_, base::Buffer::Allocate(panels * panel_elements * base::DTypeBytes(storage)));
-  const bool fp8 = storage == DType::kF8E4M3;
-  const std::int64_t panel_scales = fp8 ? matrix.scale_blocks() * kPanel : 0;
+  const bool scaled = storage == DType::kF8E4M3 || storage == DType::kI8;
+  const std::int64_t panel_scales = scaled ? matrix.scale_blocks() * kPanel : 0;
   MOESAIC_ASSIGN_OR_RETURN(matrix.scales_,
                            base::Buffer::Allocate(panels * panel_scales * sizeof(float)));
 
+  std::atomic<bool> finite{true};
   const auto pack_panel = [&](std::int64_t panel) {
     const std::int64_t begin = panel * panel_elements;
     if (storage == DType::kF32) {
@@ -233,14 +277,22 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
     } else if (storage == DType::kBF16) {
       PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<std::uint16_t>() + begin, nullptr);
     } else {
-      PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<std::uint8_t>() + begin,
-                matrix.scales_.As<float>() + panel * panel_scales);
+      std::uint8_t* const data = matrix.data_.As<std::uint8_t>() + begin;
+      float* const scales = matrix.scales_.As<float>() + panel * panel_scales;
+      if (storage == DType::kF8E4M3) {
+        PackPanel(checked, panel, matrix.n_, k, data, scales);
+      } else if (!QuantizePanel(checked, panel, matrix.n_, k, data, scales)) {
+        finite.store(false, std::memory_order_relaxed);
+      }
     }
   };
   if (pool != nullptr) {
     pool->ParallelFor(panels, pack_panel);
   } else {
     for (std::int64_t panel = 0; panel < panels; ++panel) pack_panel(panel);
+  }
+  if (!finite.load(std::memory_order_relaxed)) {
+    return absl::DataLossError("pack: a weight that is not finite has no i8 form");
   }
   if (device.kind != base::DeviceKind::kCpu) {
     MOESAIC_ASSIGN_OR_RETURN(matrix.data_, MoveTo(device, std::move(matrix.data_)));

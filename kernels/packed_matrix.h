@@ -29,22 +29,28 @@ struct WeightSource {
 /// [k][16] (zero padded in n), so that lanes run along n and memory is read once, in order.
 ///
 /// Storage f32 or bf16: elements. Storage fp8: e4m3 bytes, and f32 scales [panel][ceil(k/128)][16]
-/// (one per output and block of 128 inputs, so that sources may start at any row).
+/// (one per output and block of 128 inputs, so that sources may start at any row). Storage i8: each
+/// output's blocks of 128 inputs as kernels/int8.h quantises them, scales as for fp8, values plus
+/// 128 as unsigned bytes in panels [ceil(k/4)][16][4] (what dot-product instructions take).
 /// Immutable after Pack, movable; thread-safe.
 class PackedMatrix {
  public:
   /// Outputs of a panel: one AVX-512 vector of f32.
   static constexpr std::int64_t kPanel = 16;
-  /// Inputs that share an fp8 scale, as in the checkpoints.
+  /// Inputs that share an fp8 scale, as in the checkpoints, or an i8 scale.
   static constexpr std::int64_t kScaleBlock = 128;
 
   PackedMatrix() = default;
 
+  /// What bytes() of a packed [n, k] matrix is.
+  static std::size_t BytesOf(std::int64_t n, std::int64_t k, base::DType storage);
+
   /// Packs `sources` stacked along n (gate above up, q above k above v …); all have the same k.
-  /// Storage f32 and bf16 take every source type (rounding once to nearest even); fp8 takes fp8
+  /// Storage f32, bf16 (rounding once to nearest even) and i8 take every source type; fp8 takes fp8
   /// only. `pool`, if given, shares the work.
   /// Errors: InvalidArgument on shapes, types, a missing scale or a row range outside the tensor,
-  /// and for a transposed fp8 source whose row_begin is no multiple of 128;
+  /// and for a transposed fp8 source whose row_begin is no multiple of 128; DataLoss for i8 storage
+  /// of an element that is not finite;
   /// ResourceExhausted; Unimplemented for a device this build lacks.
   static absl::StatusOr<PackedMatrix> Pack(absl::Span<const WeightSource> sources,
                                            base::DType storage, base::Device device = {},
@@ -59,9 +65,9 @@ class PackedMatrix {
   /// Memory held: weights and scales.
   std::size_t bytes() const { return data_.bytes() + scales_.bytes(); }
 
-  /// [panels][k][16] of the storage type.
+  /// [panels][k][16] of the storage type; i8: [panels][ceil(k/4)][16][4].
   const void* data() const { return data_.data(); }
-  /// fp8 only: [panels][scale_blocks][16].
+  /// fp8 and i8 only: [panels][scale_blocks][16].
   const float* scales() const { return scales_.As<float>(); }
 
  private:

@@ -1,8 +1,10 @@
 #include "kernels/reference.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
+#include "kernels/int8.h"
 
 namespace moesaic::kernels::reference {
 
@@ -31,6 +33,24 @@ void Store(float value, const base::TensorView& tensor, std::int64_t index) {
   }
 }
 
+namespace {
+
+/// The signed byte of W[n, k] of an i8 matrix.
+std::int32_t Int8At(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  const std::int64_t quads = (matrix.k() + 3) / 4;
+  const std::int64_t index = ((n / kPanel * quads + k / 4) * kPanel + n % kPanel) * 4 + k % 4;
+  return static_cast<const std::uint8_t*>(matrix.data())[index] - int8::kWeightOffset;
+}
+
+float ScaleAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  const std::int64_t block = n / kPanel * matrix.scale_blocks() + k / PackedMatrix::kScaleBlock;
+  return matrix.scales()[block * kPanel + n % kPanel];
+}
+
+}  // namespace
+
 float WeightAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   const std::int64_t panel = n / kPanel;
@@ -41,12 +61,25 @@ float WeightAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
       return static_cast<const float*>(matrix.data())[index];
     case DType::kBF16:
       return base::BF16ToF32(static_cast<const std::uint16_t*>(matrix.data())[index]);
-    default: {
-      const std::int64_t block = panel * matrix.scale_blocks() + k / PackedMatrix::kScaleBlock;
+    case DType::kI8:
+      return static_cast<float>(Int8At(matrix, n, k)) * ScaleAt(matrix, n, k);
+    default:
       return base::F8E4M3ToF32(static_cast<const std::uint8_t*>(matrix.data())[index]) *
-             matrix.scales()[block * kPanel + lane];
-    }
+             ScaleAt(matrix, n, k);
   }
+}
+
+float Int8MatmulOutput(const PackedMatrix& matrix, std::int64_t n, const float* x) {
+  float sum = 0.0f;
+  for (std::int64_t begin = 0; begin < matrix.k(); begin += kInt8Group) {
+    const std::int64_t count = std::min(kInt8Group, matrix.k() - begin);
+    std::int8_t quantized[kInt8Group];
+    const float scale = QuantizeInt8(x + begin, count, quantized);
+    std::int32_t dot = 0;
+    for (std::int64_t i = 0; i < count; ++i) dot += quantized[i] * Int8At(matrix, n, begin + i);
+    sum = std::fmaf(static_cast<float>(dot), scale * ScaleAt(matrix, n, begin), sum);
+  }
+  return sum;
 }
 
 }  // namespace moesaic::kernels::reference

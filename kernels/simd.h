@@ -9,8 +9,9 @@
 namespace moesaic::kernels {
 
 /// Names of the instruction sets that this build has code for, this CPU can run and the limit below
-/// allows, best first: "avx512", "avx2", "neon", "scalar". Every kernel gives the same bits on each
-/// of them; "scalar" stands in on a CPU without fused multiply-add and is slow.
+/// allows, best first: "avx512_vnni" (for int8 weights), "avx512", "avx2", "neon", "scalar". Every
+/// kernel gives the same bits on each of them; "scalar" stands in on a CPU without fused
+/// multiply-add and is slow.
 std::vector<std::string> SupportedSimdTargets();
 
 /// The instruction set that kernels use now: the first of those.

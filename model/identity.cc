@@ -9,10 +9,11 @@ namespace moesaic::model {
 
 std::string NumericsId(const NumericsInputs& inputs) {
   // The separator cannot occur in a name, so that different inputs never spell the same text.
-  const std::string text =
-      absl::StrCat(inputs.kernel_contract_version, "\n", inputs.device_class, "\n",
-                   inputs.weight_format, "\n", base::ToAbsl(base::DTypeName(inputs.compute_dtype)),
-                   "\n", base::ToAbsl(base::DTypeName(inputs.wire_dtype)), "\n", inputs.unit_size);
+  const std::string text = absl::StrCat(
+      inputs.kernel_contract_version, "\n", inputs.device_class, "\n", inputs.weight_format, "\n",
+      base::ToAbsl(base::DTypeName(inputs.compute_dtype)), "\n",
+      base::ToAbsl(base::DTypeName(inputs.wire_dtype)), "\n", inputs.unit_size, "\n",
+      inputs.weight_dtype ? base::ToAbsl(base::DTypeName(*inputs.weight_dtype)) : "stored");
   // 64-bit FNV-1a: the id tells configurations apart, it does not resist an adversary.
   std::uint64_t hash = 14695981039346656037u;
   for (const char c : text) {

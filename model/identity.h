@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/dtype.h"
@@ -13,6 +14,8 @@ struct NumericsInputs {
   std::string weight_format;        ///< Checkpoint::WeightFormat().
   base::DType compute_dtype = base::DType::kBF16;
   base::DType wire_dtype = base::DType::kBF16;
+  /// What weights are converted to at load; nothing: each is held as it is stored.
+  std::optional<base::DType> weight_dtype = std::nullopt;
   int unit_size = 1;
 };
 

@@ -157,7 +157,7 @@ absl::Status Router::Impl::OpenModel() {
   MOESAIC_ASSIGN_OR_RETURN(identity_.model_fingerprint, model::Fingerprint(*checkpoint_));
   identity_.numerics_id = model::NumericsId(
       {kernels::kKernelContractVersion, "cpu", checkpoint_->WeightFormat(), options_.compute_dtype,
-       options_.wire_dtype, static_cast<int>(options_.unit_size)});
+       options_.wire_dtype, options_.weight_dtype, static_cast<int>(options_.unit_size)});
   identity_.hidden_size = static_cast<std::uint32_t>(checkpoint_->config().hidden_size);
   identity_.unit_size = options_.unit_size;
   base::LogInfo("model ", identity_.model_id, ", fingerprint ", identity_.model_fingerprint,
@@ -187,6 +187,7 @@ absl::Status Router::Impl::CreateDispatcher() {
 absl::Status Router::Impl::BuildCore() {
   RouterCoreOptions options;
   options.compute_dtype = options_.compute_dtype;
+  options.weight_dtype = options_.weight_dtype;
   options.kv_cache_bytes = options_.kv_cache_bytes;
   options.kv_block_tokens = options_.kv_block_tokens;
   options.max_model_len = options_.max_model_len;

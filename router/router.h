@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -26,6 +27,7 @@ struct RouterOptions {
   monitoring::NodeShare node_share;
   base::DType compute_dtype = base::DType::kBF16;  ///< kF32 or kBF16.
   base::DType wire_dtype = base::DType::kBF16;     ///< kF32, kBF16 or kF8E4M3.
+  std::optional<base::DType> weight_dtype;         ///< kI8, or nothing: as stored.
   std::uint32_t unit_size = 1;                     ///< Experts per unit; the whole cluster agrees.
   int threads = 1;                                 ///< Compute threads.
 

@@ -83,8 +83,9 @@ absl::StatusOr<std::unique_ptr<RouterCore>> RouterCore::Create(
   const model::ModelConfig& config = checkpoint.config();
   MOESAIC_ASSIGN_OR_RETURN(options.max_model_len,
                            ResolveMaxModelLen(options.max_model_len, config));
-  MOESAIC_ASSIGN_OR_RETURN(DenseWeights weights,
-                           LoadDenseWeights(checkpoint, options.compute_dtype, pool, progress));
+  MOESAIC_ASSIGN_OR_RETURN(
+      DenseWeights weights,
+      LoadDenseWeights(checkpoint, options.compute_dtype, options.weight_dtype, pool, progress));
   MOESAIC_ASSIGN_OR_RETURN(options.kv_cache_bytes, ResolveKvCacheBytes(options, config));
   LogCapacity(
       weights, config, options,

@@ -20,6 +20,7 @@ namespace moesaic::router {
 
 struct RouterCoreOptions {
   base::DType compute_dtype = base::DType::kBF16;
+  std::optional<base::DType> weight_dtype = std::nullopt;  ///< kI8, or nothing: as stored.
   /// Memory of the KV cache; 0 = half of what is left after the weights are loaded.
   std::uint64_t kv_cache_bytes = 0;
   int kv_block_tokens = 16;

@@ -21,34 +21,23 @@ absl::StatusOr<kernels::WeightSource> Source(const model::Weight& weight) {
   return kernels::WeightSource{.weight = weight.tensor, .scale = weight.scale};
 }
 
-/// PackedMatrix::bytes() of an [n, k] matrix.
-std::uint64_t PackedBytes(std::int64_t n, std::int64_t k, base::DType storage) {
-  const std::int64_t panels = (n + PackedMatrix::kPanel - 1) / PackedMatrix::kPanel;
-  const std::int64_t rows = panels * PackedMatrix::kPanel;
-  std::uint64_t bytes = static_cast<std::uint64_t>(rows * k) * base::DTypeBytes(storage);
-  if (storage == base::DType::kF8E4M3) {
-    const std::int64_t blocks = (k + PackedMatrix::kScaleBlock - 1) / PackedMatrix::kScaleBlock;
-    bytes += static_cast<std::uint64_t>(rows * blocks) * sizeof(float);
-  }
-  return bytes;
-}
-
 }  // namespace
 
-base::DType StorageFor(base::DType stored, base::DType compute) {
+base::DType StorageFor(base::DType stored, const StorageRule& rule) {
+  if (rule.weight) return *rule.weight;
   switch (stored) {
     case base::DType::kBF16:
     case base::DType::kF8E4M3:
       return stored;
     case base::DType::kF32:
-      return compute;
+      return rule.compute;
     default:
       return base::DType::kF32;
   }
 }
 
 absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
-                                        const model::MlpWeights& weights, base::DType compute,
+                                        const model::MlpWeights& weights, const StorageRule& rule,
                                         base::ComputePool* pool) {
   if (weights.gate.tensor.dtype != weights.up.tensor.dtype) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -65,18 +54,18 @@ absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
   PackedExpert packed;
   MOESAIC_ASSIGN_OR_RETURN(
       packed.gate_up,
-      PackedMatrix::Pack(std::array{gate, up}, StorageFor(gate.weight.dtype, compute), {}, pool));
+      PackedMatrix::Pack(std::array{gate, up}, StorageFor(gate.weight.dtype, rule), {}, pool));
   MOESAIC_ASSIGN_OR_RETURN(
       packed.down,
-      PackedMatrix::Pack(std::array{down}, StorageFor(down.weight.dtype, compute), {}, pool));
+      PackedMatrix::Pack(std::array{down}, StorageFor(down.weight.dtype, rule), {}, pool));
   return packed;
 }
 
-std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, base::DType compute) {
+std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, const StorageRule& rule) {
   const std::int64_t inter = weights.gate.tensor.dim(0);
   const std::int64_t hidden = weights.gate.tensor.dim(1);
-  return PackedBytes(2 * inter, hidden, StorageFor(weights.gate.tensor.dtype, compute)) +
-         PackedBytes(hidden, inter, StorageFor(weights.down.tensor.dtype, compute));
+  return PackedMatrix::BytesOf(2 * inter, hidden, StorageFor(weights.gate.tensor.dtype, rule)) +
+         PackedMatrix::BytesOf(hidden, inter, StorageFor(weights.down.tensor.dtype, rule));
 }
 
 }  // namespace moesaic::shard

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "base/compute_pool.h"
@@ -10,9 +11,15 @@
 
 namespace moesaic::shard {
 
-/// How a weight stored as `stored` is held under a compute dtype (docs/decisions: numerics): bf16
-/// and fp8 as they are, f16 widened to f32, f32 as it is under f32 and rounded to bf16 under bf16.
-base::DType StorageFor(base::DType stored, base::DType compute);
+/// What decides how weights are held.
+struct StorageRule {
+  base::DType compute = base::DType::kBF16;
+  std::optional<base::DType> weight = std::nullopt;  ///< Overrides the rule below.
+};
+
+/// How a weight stored as `stored` is held: bf16 and fp8 as they are, f16 widened to f32, f32 as it
+/// is under compute dtype f32 and rounded to bf16 under bf16.
+base::DType StorageFor(base::DType stored, const StorageRule& rule);
 
 /// An expert packed for the kernels. The pages of the checkpoint it was read from are released.
 struct PackedExpert {
@@ -25,10 +32,10 @@ struct PackedExpert {
 /// Errors: InvalidArgument for fp8 blocks other than 128 x 128 or gate and up of different types;
 /// those of PackedMatrix::Pack.
 absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
-                                        const model::MlpWeights& weights, base::DType compute,
+                                        const model::MlpWeights& weights, const StorageRule& rule,
                                         base::ComputePool* pool);
 
 /// What PackExpert(...).bytes() would be, without reading a weight.
-std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, base::DType compute);
+std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, const StorageRule& rule);
 
 }  // namespace moesaic::shard

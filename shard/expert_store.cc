@@ -33,6 +33,9 @@ absl::StatusOr<std::unique_ptr<ExpertStore>> ExpertStore::Create(
   if (options.compute_dtype != base::DType::kF32 && options.compute_dtype != base::DType::kBF16) {
     return absl::InvalidArgumentError("compute dtype is neither f32 nor bf16");
   }
+  if (options.weight_dtype && *options.weight_dtype != base::DType::kI8) {
+    return absl::InvalidArgumentError("weights can be converted to i8 only");
+  }
   MOESAIC_ASSIGN_OR_RETURN(
       const model::MlpWeights first,
       model::WeightMap(checkpoint).RoutedExpert(config.moe_layers.front(), base::ExpertId(0)));
@@ -40,7 +43,8 @@ absl::StatusOr<std::unique_ptr<ExpertStore>> ExpertStore::Create(
       .moe_layers = config.moe_layers,
       .experts_per_layer = experts,
       .unit_size = options.unit_size,
-      .unit_bytes = options.unit_size * PackedExpertBytes(first, options.compute_dtype)};
+      .unit_bytes = options.unit_size *
+                    PackedExpertBytes(first, {options.compute_dtype, options.weight_dtype})};
   return std::unique_ptr<ExpertStore>(
       new ExpertStore(checkpoint, options, std::move(topology), pool));
 }
@@ -103,8 +107,9 @@ absl::StatusOr<std::shared_ptr<const UnitWeights>> ExpertStore::PackUnit(const U
   for (std::uint32_t expert = begin; expert < end; ++expert) {
     MOESAIC_ASSIGN_OR_RETURN(const model::MlpWeights mlp,
                              weights.RoutedExpert(key.layer, base::ExpertId(expert)));
-    MOESAIC_ASSIGN_OR_RETURN(PackedExpert packed,
-                             PackExpert(checkpoint_, mlp, options_.compute_dtype, &pool_));
+    MOESAIC_ASSIGN_OR_RETURN(
+        PackedExpert packed,
+        PackExpert(checkpoint_, mlp, {options_.compute_dtype, options_.weight_dtype}, &pool_));
     unit->experts.push_back(std::move(packed));
   }
   if (unit->bytes() > topology_.unit_bytes) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -49,12 +50,14 @@ class ExpertStore {
     std::uint32_t unit_size = 1;
     std::uint64_t memory_bytes = 0;
     base::DType compute_dtype = base::DType::kBF16;
+    std::optional<base::DType> weight_dtype = std::nullopt;  ///< kI8, or nothing: as stored.
   };
 
   /// Reads the headers of one expert to learn what a unit takes. `checkpoint` and `pool` (which
   /// shares the packing work) outlive the store.
   /// Errors: InvalidArgument for a unit size beyond the experts of a layer, a model without routed
-  /// experts, or a compute dtype other than f32 and bf16; what reading the checkpoint reports.
+  /// experts, a compute dtype other than f32 and bf16, or a weight dtype other than kI8; what
+  /// reading the checkpoint reports.
   static absl::StatusOr<std::unique_ptr<ExpertStore>> Create(const model::Checkpoint& checkpoint,
                                                              Options options,
                                                              base::ComputePool& pool);

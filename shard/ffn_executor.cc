@@ -94,7 +94,8 @@ absl::Status FfnExecutor::Launch() {
   MOESAIC_RETURN_IF_ERROR(EnsureBytes(y_, plan.slots() * options_.hidden_size * sizeof(float)));
   batch_.y = y_.View(base::DType::kF32, {plan.slots(), options_.hidden_size});
   const std::size_t workspace_bytes = kernels::ExpertFfnWorkspaceBytes(
-      static_cast<std::int64_t>(plan.entries.size()), options_.intermediate_size);
+      plan.rows, options_.hidden_size, static_cast<std::int64_t>(plan.entries.size()),
+      options_.intermediate_size);
   MOESAIC_RETURN_IF_ERROR(EnsureBytes(workspace_, workspace_bytes));
 
   const kernels::ExpertFfnArgs args{.x = batch_.x, .groups = plan.groups, .y = batch_.y};

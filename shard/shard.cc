@@ -80,6 +80,7 @@ absl::StatusOr<placement::ModelIdentity> Identify(const ShardOptions& options,
                                         .weight_format = checkpoint.WeightFormat(),
                                         .compute_dtype = options.compute_dtype,
                                         .wire_dtype = options.wire_dtype,
+                                        .weight_dtype = options.weight_dtype,
                                         .unit_size = static_cast<int>(options.unit_size)}),
       .hidden_size = static_cast<std::uint32_t>(checkpoint.config().hidden_size),
       .unit_size = options.unit_size};
@@ -314,7 +315,8 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Build(ShardOptions options,
   MOESAIC_ASSIGN_OR_RETURN(auto store, ExpertStore::Create(*checkpoint,
                                                            {.unit_size = options.unit_size,
                                                             .memory_bytes = options.memory_bytes,
-                                                            .compute_dtype = options.compute_dtype},
+                                                            .compute_dtype = options.compute_dtype,
+                                                            .weight_dtype = options.weight_dtype},
                                                            *pool));
   auto impl = std::make_unique<Impl>(std::move(options), wire_dtype, std::move(checkpoint),
                                      std::move(identity), std::move(pool), std::move(store), clock);

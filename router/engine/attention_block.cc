@@ -34,7 +34,7 @@ absl::Status LaunchAttention(const EngineContext& context, std::size_t layer,
       kernels::LinearArgs{.x = buffers.inner.Of(batch, context.config.attention.OutputDim()),
                           .weight = output_projection,
                           .y = delta},
-      {}, stream));
+      buffers.WorkspaceView(), stream));
   return kernels::Launch(kernels::AddArgs{.a = residual, .b = delta, .y = residual}, stream);
 }
 

@@ -92,8 +92,8 @@ absl::Status LaunchGqaAttention(const EngineContext& context, std::size_t layer,
   const std::int64_t kv_dim = attention.KvDim();
   const base::TensorView fused = buffers.fused.Of(batch, q_dim + 2 * kv_dim);
   MOESAIC_RETURN_IF_ERROR(kernels::Launch(
-      kernels::LinearArgs{.x = buffers.input.Of(batch), .weight = &weights.qkv, .y = fused}, {},
-      stream));
+      kernels::LinearArgs{.x = buffers.input.Of(batch), .weight = &weights.qkv, .y = fused},
+      buffers.WorkspaceView(), stream));
   MOESAIC_RETURN_IF_ERROR(
       LaunchQkNorm(context, fused, 0, attention.num_heads, weights.q_norm, stream));
   MOESAIC_RETURN_IF_ERROR(

@@ -39,8 +39,8 @@ absl::Status LaunchQueryProjection(const EngineContext& context, const MlaWeight
                                            .eps = attention.mla_norm_eps,
                                            .x_row_stride = fused.dim(1)},
                       {}, stream));
-  return kernels::Launch(kernels::LinearArgs{.x = normed, .weight = &weights.q_b, .y = query}, {},
-                         stream);
+  return kernels::Launch(kernels::LinearArgs{.x = normed, .weight = &weights.q_b, .y = query},
+                         context.buffers.WorkspaceView(), stream);
 }
 
 /// Rotates the rotary part of every head of buffers.query in place.
@@ -106,8 +106,8 @@ absl::Status LaunchMlaAttention(const EngineContext& context, std::size_t layer,
   const StepBuffers& buffers = context.buffers;
   const base::TensorView fused = buffers.fused.Of(batch, weights.a.n());
   MOESAIC_RETURN_IF_ERROR(kernels::Launch(
-      kernels::LinearArgs{.x = buffers.input.Of(batch), .weight = &weights.a, .y = fused}, {},
-      stream));
+      kernels::LinearArgs{.x = buffers.input.Of(batch), .weight = &weights.a, .y = fused},
+      buffers.WorkspaceView(), stream));
   const base::TensorView latent = buffers.key.Of(batch);
   MOESAIC_RETURN_IF_ERROR(
       LaunchLatent(context, weights, fused, fused.dim(1) - latent.dim(1), batch, stream));

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "kernels/gating.h"
+#include "kernels/linear.h"
 #include "router/engine/attention_block.h"
 #include "router/engine/moe_block.h"
 
@@ -58,9 +59,32 @@ MicroBatch LargestMicroBatch(const EngineOptions& options, std::int32_t max_bloc
   return batch;
 }
 
+/// The most that a matrix of the router needs for `rows` rows.
+std::size_t LinearWorkspaceBytes(const DenseWeights& weights, std::int64_t rows) {
+  std::size_t bytes = 0;
+  const auto add = [&](const kernels::PackedMatrix& matrix) {
+    bytes = std::max(bytes, kernels::LinearWorkspaceBytes(matrix, rows));
+  };
+  for (const DenseLayer& layer : weights.layers) {
+    if (const auto* mla = std::get_if<MlaWeights>(&layer.attention)) {
+      for (const kernels::PackedMatrix* matrix : {&mla->a, &mla->q_b, &mla->o}) add(*matrix);
+    } else {
+      const auto& gqa = std::get<GqaWeights>(layer.attention);
+      for (const kernels::PackedMatrix* matrix : {&gqa.qkv, &gqa.o}) add(*matrix);
+    }
+    if (layer.gate) add(layer.gate->weight);
+    if (!layer.mlp) continue;
+    add(layer.mlp->gate_up);
+    add(layer.mlp->down);
+  }
+  add(weights.lm_head);
+  return bytes;
+}
+
 absl::StatusOr<base::Buffer> AllocateWorkspace(const EngineContext& context,
                                                const MicroBatch& largest) {
   std::size_t bytes = AttentionWorkspaceBytes(context, largest);
+  bytes = std::max(bytes, LinearWorkspaceBytes(context.weights, largest.rows));
   for (const DenseLayer& layer : context.weights.layers) {
     if (!layer.gate) continue;
     bytes =

@@ -120,7 +120,7 @@ absl::Status HeadStage::LaunchLogits(const EngineContext& context, const Chunk& 
   return kernels::Launch(kernels::LinearArgs{.x = normed,
                                              .weight = &context.weights.lm_head,
                                              .y = logits_.View(base::DType::kF32, {rows, vocab_})},
-                         {}, stream);
+                         context.buffers.WorkspaceView(), stream);
 }
 
 void HeadStage::Sample(const Chunk& chunk, base::ComputePool& pool) {

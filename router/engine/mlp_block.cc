@@ -14,12 +14,12 @@ absl::Status LaunchGatedMlp(const EngineContext& context, const GatedMlpWeights&
   const base::TensorView inner = buffers.inner.Of(batch, weights.intermediate());
   MOESAIC_RETURN_IF_ERROR(kernels::Launch(
       kernels::LinearArgs{.x = buffers.input.Of(batch), .weight = &weights.gate_up, .y = gate_up},
-      {}, stream));
+      buffers.WorkspaceView(), stream));
   MOESAIC_RETURN_IF_ERROR(
       kernels::Launch(kernels::SiluMulArgs{.gate_up = gate_up, .y = inner}, stream));
   return kernels::Launch(
-      kernels::LinearArgs{.x = inner, .weight = &weights.down, .y = buffers.delta.Of(batch)}, {},
-      stream);
+      kernels::LinearArgs{.x = inner, .weight = &weights.down, .y = buffers.delta.Of(batch)},
+      buffers.WorkspaceView(), stream);
 }
 
 absl::Status LaunchDenseMlp(const EngineContext& context, const DenseLayer& layer,

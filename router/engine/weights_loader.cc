@@ -70,11 +70,13 @@ absl::StatusOr<OwnedTensor> Convert(const base::TensorView& tensor, DType dtype)
 /// Packs and copies the tensors of one checkpoint, counting the memory it hands out.
 class Loader {
  public:
-  Loader(const model::Checkpoint& checkpoint, DType compute_dtype, base::ComputePool& pool)
+  Loader(const model::Checkpoint& checkpoint, DType compute_dtype,
+         std::optional<DType> weight_dtype, base::ComputePool& pool)
       : checkpoint_(checkpoint),
         config_(checkpoint.config()),
         weights_(checkpoint),
         compute_dtype_(compute_dtype),
+        weight_dtype_(weight_dtype),
         pool_(pool) {}
 
   absl::StatusOr<DenseWeights> Load(LoadProgress progress) {
@@ -121,7 +123,7 @@ class Loader {
   /// The parts stacked along the outputs.
   absl::StatusOr<PackedMatrix> Matrix(std::string_view what,
                                       std::initializer_list<model::Weight> parts) {
-    return MatrixOf(what, parts, PackedStorage(parts, compute_dtype_));
+    return MatrixOf(what, parts, weight_dtype_.value_or(PackedStorage(parts, compute_dtype_)));
   }
 
   /// A small tensor that enters f32 arithmetic, in f32.
@@ -230,6 +232,7 @@ class Loader {
   const model::ModelConfig& config_;
   const model::WeightMap weights_;
   const DType compute_dtype_;
+  const std::optional<DType> weight_dtype_;
   base::ComputePool& pool_;
   std::size_t bytes_ = 0;
 };
@@ -251,13 +254,18 @@ DType PackedStorage(absl::Span<const model::Weight> weights, DType compute_dtype
 }
 
 absl::StatusOr<DenseWeights> LoadDenseWeights(const model::Checkpoint& checkpoint,
-                                              DType compute_dtype, base::ComputePool& pool,
-                                              LoadProgress progress) {
+                                              DType compute_dtype,
+                                              std::optional<DType> weight_dtype,
+                                              base::ComputePool& pool, LoadProgress progress) {
   if (compute_dtype != DType::kF32 && compute_dtype != DType::kBF16) {
     return absl::InvalidArgumentError(absl::StrCat(
         "compute dtype ", base::ToAbsl(DTypeName(compute_dtype)), " is neither f32 nor bf16"));
   }
-  return Loader(checkpoint, compute_dtype, pool).Load(progress);
+  if (weight_dtype && *weight_dtype != DType::kI8) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "weights cannot be converted to ", base::ToAbsl(DTypeName(*weight_dtype)), ", only to i8"));
+  }
+  return Loader(checkpoint, compute_dtype, weight_dtype, pool).Load(progress);
 }
 
 }  // namespace moesaic::router

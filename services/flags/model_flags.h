@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,6 +17,7 @@ struct ModelFlags {
   std::string model_id;
   std::string compute_dtype = "bf16";
   std::string wire_dtype;  ///< Empty = that of the computation.
+  std::string weight_dtype = "auto";
   std::uint32_t unit_size = 1;
   std::string simd = "auto";
   int threads = 0;  ///< 0 = one per core.
@@ -33,6 +35,7 @@ struct ModelFlags {
     options.threads = resolved.threads;
     options.compute_dtype = resolved.compute_dtype;
     options.wire_dtype = resolved.wire_dtype;
+    options.weight_dtype = resolved.weight_dtype;
     options.build = BuildVersion();
     return absl::OkStatus();
   }
@@ -41,6 +44,7 @@ struct ModelFlags {
   struct Resolved {
     base::DType compute_dtype;
     base::DType wire_dtype;
+    std::optional<base::DType> weight_dtype;
     int threads;
     std::string model_id;
   };

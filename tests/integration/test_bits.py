@@ -28,9 +28,12 @@ VARIANTS = {
     "two micro-batches": dict(micro_batches=2),
     "AVX2": dict(simd="avx2"),
     "AVX-512": dict(simd="avx512"),
+    "AVX-512 VNNI": dict(simd="avx512_vnni"),
     "KV blocks of 3 tokens": dict(kv_block_tokens=3),
 }
-DTYPES = ("bf16", "f32")
+# Of the computation, and of the weights where they are not held as stored.
+DTYPES = {"bf16": dict(compute_dtype="bf16"), "f32": dict(compute_dtype="f32"),
+          "int8": dict(compute_dtype="bf16", weight_dtype="int8")}
 # Those that change which rows travel together, or what converts them.
 FP8_WIRE_VARIANTS = ("one shard", "five shards", "two replicas", "prefill budget 8", "one thread",
                      "AVX2")
@@ -57,16 +60,17 @@ def answers(cluster, parallel):
 
 def supported(simd):
     flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii")
-    return {"avx2": " avx2 ", "avx512": " avx512f "}[simd] in flags
+    return {"avx2": " avx2 ", "avx512": " avx512f ", "avx512_vnni": " avx512_vnni "}[simd] in flags
 
 
 @pytest.fixture(scope="module", params=DTYPES)
 def reference(request):
-    """(dtype, answers of three shards, one request at a time)."""
-    with Cluster(checkpoint(MODEL), shards=3, compute_dtype=request.param) as cluster:
+    """(flags of the dtype, answers of three shards, one request at a time)."""
+    dtype = DTYPES[request.param]
+    with Cluster(checkpoint(MODEL), shards=3, **dtype) as cluster:
         alone = answers(cluster, parallel=1)
         assert answers(cluster, parallel=16) == alone, "alone and in a batch with others"
-    return request.param, alone
+    return dtype, alone
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -76,7 +80,7 @@ def test_same_bits(reference, variant):
     if "simd" in flags and not supported(flags["simd"]):
         pytest.skip(f"this CPU has no {flags['simd']}")
     shards = flags.pop("shards", 3)
-    with Cluster(checkpoint(MODEL), shards=shards, compute_dtype=dtype, **flags) as cluster:
+    with Cluster(checkpoint(MODEL), shards=shards, **dtype, **flags) as cluster:
         assert answers(cluster, parallel=16) == expected
 
 
@@ -96,8 +100,8 @@ def test_same_bits_with_fp8_rows_on_the_wire():
 def test_same_bits_when_preempted(reference):
     dtype, expected = reference
     # Room for about two of the longest sequences: most of 16 concurrent requests are preempted.
-    kv_bytes_per_token = 3 * (40 + 64) * (4 if dtype == "f32" else 2)
-    with Cluster(checkpoint(MODEL), shards=3, compute_dtype=dtype,
+    kv_bytes_per_token = 3 * (40 + 64) * (4 if dtype["compute_dtype"] == "f32" else 2)
+    with Cluster(checkpoint(MODEL), shards=3, **dtype,
                  kv_cache_bytes=kv_bytes_per_token * 320) as cluster:
         assert answers(cluster, parallel=16) == expected
         metrics = cluster.http.get("/metrics").text

@@ -21,8 +21,9 @@ struct LocalExpertBackend::Job {
 };
 
 absl::StatusOr<std::unique_ptr<LocalExpertBackend>> LocalExpertBackend::Create(
-    const model::Checkpoint& checkpoint, base::DType compute_dtype, base::DType wire_dtype,
-    int unit_size, base::ComputePool& pool) {
+    const model::Checkpoint& checkpoint, base::DType compute_dtype,
+    std::optional<base::DType> weight_dtype, base::DType wire_dtype, int unit_size,
+    base::ComputePool& pool) {
   const model::ModelConfig& config = checkpoint.config();
   const model::WeightMap weights(checkpoint);
   std::unique_ptr<LocalExpertBackend> backend(new LocalExpertBackend(wire_dtype, unit_size, pool));
@@ -35,7 +36,7 @@ absl::StatusOr<std::unique_ptr<LocalExpertBackend>> LocalExpertBackend::Create(
                                                {.weight = mlp.up.tensor, .scale = mlp.up.scale}};
       const kernels::WeightSource down[] = {{.weight = mlp.down.tensor, .scale = mlp.down.scale}};
       const base::DType storage =
-          router::PackedStorage({mlp.gate, mlp.up, mlp.down}, compute_dtype);
+          weight_dtype.value_or(router::PackedStorage({mlp.gate, mlp.up, mlp.down}, compute_dtype));
       Expert expert;
       MOESAIC_ASSIGN_OR_RETURN(expert.gate_up, kernels::PackedMatrix::Pack(gate_up, storage));
       MOESAIC_ASSIGN_OR_RETURN(expert.down, kernels::PackedMatrix::Pack(down, storage));

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -29,8 +30,9 @@ class LocalExpertBackend final : public router::ExpertBackend {
       std::function<bool(const router::ExpertCall&, std::int32_t token, std::int32_t slot)>;
 
   static absl::StatusOr<std::unique_ptr<LocalExpertBackend>> Create(
-      const model::Checkpoint& checkpoint, base::DType compute_dtype, base::DType wire_dtype,
-      int unit_size, base::ComputePool& pool);
+      const model::Checkpoint& checkpoint, base::DType compute_dtype,
+      std::optional<base::DType> weight_dtype, base::DType wire_dtype, int unit_size,
+      base::ComputePool& pool);
 
   void Compute(const router::ExpertCall& call,
                absl::AnyInvocable<void(router::ExpertOutcome)> done) override;

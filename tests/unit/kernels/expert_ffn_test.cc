@@ -38,7 +38,8 @@ struct Layer {
     std::vector<HostTensor> memory;
     std::vector<WeightSource> sources;
     for (const auto& [n, k] : shapes) {
-      memory.push_back(HostTensor::Random(storage, {n, k}, seed++, 0.3f));
+      const DType stored = storage == DType::kI8 ? DType::kF32 : storage;
+      memory.push_back(HostTensor::Random(stored, {n, k}, seed++, 0.3f));
       sources.push_back({.weight = memory.back()});
       if (storage != DType::kF8E4M3) continue;
       memory.push_back(
@@ -124,10 +125,14 @@ TEST_P(ExpertFfnTest, HasTheBitsOfTheDefinition) {
 INSTANTIATE_TEST_SUITE_P(Types, ExpertFfnTest,
                          ::testing::Values(Case{DType::kF32, DType::kF32},
                                            Case{DType::kBF16, DType::kBF16},
-                                           Case{DType::kF8E4M3, DType::kBF16}));
+                                           Case{DType::kF8E4M3, DType::kBF16},
+                                           Case{DType::kI8, DType::kF32},
+                                           Case{DType::kI8, DType::kBF16}));
 
-TEST(ExpertFfnBatchTest, ARowDoesNotSeeTheOthers) {
-  const Layer layer(4, 64, 40, DType::kBF16);
+class ExpertFfnBatchTest : public ::testing::TestWithParam<DType> {};
+
+TEST_P(ExpertFfnBatchTest, ARowDoesNotSeeTheOthers) {
+  const Layer layer(4, 64, 40, GetParam());
   const HostTensor x = HostTensor::Random(DType::kBF16, {30, 64}, 1);
   const auto entries = Route(30, 4, 3, -1);
   const HostTensor all(DType::kF32, {30, 64});
@@ -149,6 +154,25 @@ TEST(ExpertFfnBatchTest, ARowDoesNotSeeTheOthers) {
     EXPECT_TRUE(
         BitsEqual(alone, base::TensorView(all.As<float>() + row * 64, DType::kF32, {1, 64})));
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(Storages, ExpertFfnBatchTest, ::testing::Values(DType::kBF16, DType::kI8));
+
+TEST(ExpertFfnStorageTest, ExpertsMayDifferInStorage) {
+  const Layer bf16(4, 70, 33, DType::kBF16);
+  const Layer int8(4, 70, 33, DType::kI8);
+  const HostTensor x = HostTensor::Random(DType::kF32, {9, 70}, 1);
+  const auto entries = Route(9, 4, 2, -1);
+  std::vector<ExpertGroup> groups = Groups(bf16, entries);
+  groups[1].gate_up = &int8.gate_up[1];
+  groups[2].down = &int8.down[2];
+  const HostTensor expected(DType::kF32, {9, 70});
+  ExpertFfnReference({.x = x, .groups = groups, .y = expected});
+  ForEachTargetAndThreads([&](int threads) {
+    const HostTensor y(DType::kF32, {9, 70});
+    ASSERT_TRUE(RunOp({.x = x, .groups = groups, .y = y}, threads).ok());
+    EXPECT_TRUE(BitsEqual(y, expected));
+  });
 }
 
 TEST(ExpertFfnSlotsTest, OtherSlotsStayUntouched) {

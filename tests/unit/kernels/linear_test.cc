@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/dtype.h"
@@ -19,7 +22,8 @@ using testing::HostTensor;
 using testing::RunOnHost;
 
 PackedMatrix RandomWeight(DType storage, std::int64_t n, std::int64_t k, std::uint64_t seed) {
-  const HostTensor weight = HostTensor::Random(storage, {n, k}, seed);
+  const HostTensor weight =
+      HostTensor::Random(storage == DType::kI8 ? DType::kF32 : storage, {n, k}, seed);
   std::optional<base::TensorView> scale;
   const HostTensor scales =
       HostTensor::Random(DType::kF32, {(n + 127) / 128, (k + 127) / 128}, seed + 1, 0.01f);
@@ -30,8 +34,8 @@ PackedMatrix RandomWeight(DType storage, std::int64_t n, std::int64_t k, std::ui
 }
 
 absl::Status RunOp(const LinearArgs& args, int threads) {
-  return RunOnHost(threads,
-                   [&](base::Stream& stream) { return Launch(args, base::TensorView(), stream); });
+  const HostTensor workspace(DType::kU8, {static_cast<std::int64_t>(WorkspaceBytes(args))});
+  return RunOnHost(threads, [&](base::Stream& stream) { return Launch(args, workspace, stream); });
 }
 
 struct Case {
@@ -71,10 +75,14 @@ INSTANTIATE_TEST_SUITE_P(Types, LinearTest,
                                            Case{DType::kBF16, DType::kBF16, DType::kF32},
                                            Case{DType::kBF16, DType::kBF16, DType::kBF16},
                                            Case{DType::kF8E4M3, DType::kF32, DType::kBF16},
-                                           Case{DType::kF8E4M3, DType::kBF16, DType::kF32}));
+                                           Case{DType::kF8E4M3, DType::kBF16, DType::kF32},
+                                           Case{DType::kI8, DType::kF32, DType::kF32},
+                                           Case{DType::kI8, DType::kBF16, DType::kBF16}));
 
-TEST(LinearBatchTest, ARowDoesNotSeeTheOthers) {
-  const PackedMatrix weight = RandomWeight(DType::kBF16, 70, 300, 4);
+class LinearBatchTest : public ::testing::TestWithParam<DType> {};
+
+TEST_P(LinearBatchTest, ARowDoesNotSeeTheOthers) {
+  const PackedMatrix weight = RandomWeight(GetParam(), 70, 300, 4);
   const HostTensor x = HostTensor::Random(DType::kBF16, {31, 300}, 5);
   const HostTensor all(DType::kF32, {31, 70});
   ASSERT_TRUE(RunOp({.x = x, .weight = &weight, .y = all}, 2).ok());
@@ -85,6 +93,71 @@ TEST(LinearBatchTest, ARowDoesNotSeeTheOthers) {
     ASSERT_TRUE(RunOp({.x = one_x, .weight = &weight, .y = alone}, 1).ok());
     EXPECT_TRUE(BitsEqual(alone, one_of_all)) << "row " << row;
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(Storages, LinearBatchTest, ::testing::Values(DType::kBF16, DType::kI8));
+
+/// Groups of zeros, of subnormal numbers, of the largest and of ones: the edges of quantisation.
+HostTensor EdgeRows(std::int64_t rows, std::int64_t k) {
+  HostTensor x = HostTensor::Random(DType::kF32, {rows, k}, 11);
+  const float scales[] = {0.0f, 0x1p-130f, 0x1p-119f, 0x1p-118f, 1e-20f, 1.0f, 1e18f, 0x1p127f};
+  for (std::int64_t i = 0; i < rows * k; ++i) x.As<float>()[i] *= scales[i / 128 % 8];
+  return x;
+}
+
+TEST(LinearInt8Test, EdgesOfQuantisationHaveTheSameBits) {
+  const HostTensor x = EdgeRows(9, 1024);
+  const HostTensor w = HostTensor::Random(DType::kF32, {40, 1024}, 12, 1e-10f);
+  const auto weight = PackedMatrix::Pack({{w}}, DType::kI8);
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  const HostTensor expected(DType::kF32, {9, 40});
+  LinearReference({.x = x, .weight = &*weight, .y = expected});
+  ForEachTargetAndThreads([&](int threads) {
+    const HostTensor y(DType::kF32, {9, 40});
+    ASSERT_TRUE(RunOp({.x = x, .weight = &*weight, .y = y}, threads).ok());
+    EXPECT_TRUE(BitsEqual(y, expected));
+  });
+}
+
+TEST(LinearInt8Test, TheLargestSumsDoNotSaturate) {
+  // Every weight and activation at an end of its range.
+  for (const float sign : {1.0f, -1.0f}) {
+    const HostTensor x(DType::kF32, {13, 256});
+    const HostTensor w(DType::kF32, {33, 256});
+    std::fill_n(x.As<float>(), 13 * 256, sign);
+    std::fill_n(w.As<float>(), 33 * 256, 1.0f);
+    const auto weight = PackedMatrix::Pack({{w}}, DType::kI8);
+    ASSERT_TRUE(weight.ok()) << weight.status();
+    ForEachTargetAndThreads([&](int threads) {
+      const HostTensor y(DType::kF32, {13, 33});
+      ASSERT_TRUE(RunOp({.x = x, .weight = &*weight, .y = y}, threads).ok());
+      for (int i = 0; i < 13 * 33; ++i) {
+        ASSERT_NEAR(y.As<float>()[i], sign * 256.0f, 256 * 2e-7f) << i;
+      }
+    });
+  }
+}
+
+TEST(LinearInt8Test, AnActivationThatIsNotFiniteSpoilsItsRowOnly) {
+  const PackedMatrix weight = RandomWeight(DType::kI8, 20, 300, 4);
+  const HostTensor x = HostTensor::Random(DType::kF32, {3, 300}, 5);
+  x.As<float>()[300 + 7] = std::numeric_limits<float>::infinity();
+  ForEachTargetAndThreads([&](int threads) {
+    const HostTensor y(DType::kF32, {3, 20});
+    ASSERT_TRUE(RunOp({.x = x, .weight = &weight, .y = y}, threads).ok());
+    for (int i = 0; i < 60; ++i) EXPECT_EQ(std::isnan(y.As<float>()[i]), i / 20 == 1) << i;
+  });
+}
+
+TEST(LinearInt8Test, AShortWorkspaceIsResourceExhausted) {
+  const PackedMatrix weight = RandomWeight(DType::kI8, 20, 300, 4);
+  const HostTensor x(DType::kF32, {3, 300});
+  const HostTensor y(DType::kF32, {3, 20});
+  const LinearArgs args = {.x = x, .weight = &weight, .y = y};
+  const HostTensor workspace(DType::kU8, {static_cast<std::int64_t>(WorkspaceBytes(args)) - 1});
+  EXPECT_EQ(
+      RunOnHost(1, [&](base::Stream& stream) { return Launch(args, workspace, stream); }).code(),
+      absl::StatusCode::kResourceExhausted);
 }
 
 TEST(LinearStrideTest, ReadsAndWritesPartsOfRows) {

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "base/compute_pool.h"
@@ -115,6 +118,54 @@ TEST(PackedMatrixTest, TakesUnalignedMemoryAndAPool) {
   const auto b = PackedMatrix::Pack({{view}}, DType::kF32, {}, &pool);
   ASSERT_TRUE(a.ok() && b.ok());
   EXPECT_EQ(std::memcmp(a->data(), b->data(), a->bytes()), 0);
+}
+
+TEST(PackedMatrixTest, Int8IsNearEverySourceAndExactWhereItCan) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kF8E4M3}) {
+    const HostTensor weight = HostTensor::Random(dtype, {35, 300}, 8);
+    const HostTensor scale = HostTensor::Random(DType::kF32, {1, 3}, 9);
+    const HostTensor* scales = dtype == DType::kF8E4M3 ? &scale : nullptr;
+    WeightSource source = {.weight = weight, .row_begin = 2};
+    if (scales != nullptr) source.scale = scale.view();
+    base::ComputePool pool(2);
+    const auto packed = PackedMatrix::Pack({source}, DType::kI8, {}, &pool);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    EXPECT_EQ(packed->bytes(), 3u * 16 * (300 + 3 * 4));
+    EXPECT_EQ(packed->bytes(), PackedMatrix::BytesOf(33, 300, DType::kI8));
+    for (int n = 0; n < 33; ++n) {
+      for (int begin = 0; begin < 300; begin += 128) {
+        float largest = 0;
+        const int end = std::min(300, begin + 128);
+        for (int k = begin; k < end; ++k) {
+          largest = std::max(largest, std::fabs(SourceAt(weight, scales, 2 + n, k)));
+        }
+        for (int k = begin; k < end; ++k) {
+          // Half a step, and the roundings of the scale and of the product.
+          ASSERT_NEAR(reference::WeightAt(*packed, n, k), SourceAt(weight, scales, 2 + n, k),
+                      largest / 254 * (1 + 1e-4f));
+        }
+      }
+    }
+  }
+}
+
+TEST(PackedMatrixTest, Int8RefusesWhatIsNotFinite) {
+  const HostTensor weight = HostTensor::Random(DType::kF32, {20, 130}, 7);
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    weight.As<float>()[17 * 130 + 129] = bad;
+    EXPECT_EQ(PackedMatrix::Pack({{weight}}, DType::kI8).status().code(),
+              absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(PackedMatrixTest, BytesAreKnownBeforePacking) {
+  for (const DType storage : {DType::kF32, DType::kBF16, DType::kI8}) {
+    const HostTensor weight(DType::kF32, {19, 131});
+    const auto packed = PackedMatrix::Pack({{weight}}, storage);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    EXPECT_EQ(packed->bytes(), PackedMatrix::BytesOf(19, 131, storage));
+  }
 }
 
 TEST(PackedMatrixTest, RefusesWhatDoesNotFit) {

@@ -40,9 +40,12 @@ TEST(IdentityTest, EveryInputCounts) {
   changed.wire_dtype = base::DType::kF32;
   ids.insert(NumericsId(changed));
   changed = Inputs();
+  changed.weight_dtype = base::DType::kI8;
+  ids.insert(NumericsId(changed));
+  changed = Inputs();
   changed.unit_size = 4;
   ids.insert(NumericsId(changed));
-  EXPECT_EQ(ids.size(), 7u);
+  EXPECT_EQ(ids.size(), 8u);
 }
 
 }  // namespace

@@ -124,21 +124,28 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, EngineBits,
                                            "olmoe"),
                          [](const auto& info) { return info.param; });
 
-TEST(EngineBitsBf16, TogetherAsAloneInAnyStep) {
+class EngineBitsOfStorage : public ::testing::TestWithParam<std::optional<base::DType>> {};
+
+TEST_P(EngineBitsOfStorage, TogetherAsAloneInAnyStepUnderBf16) {
   std::vector<GenerationRequest> requests;
   const GoldenFile golden("deepseek_v3");
   for (const char* prompt : {"p0", "p1", "p2"}) {
     requests.push_back(GreedyRequest(golden.Ints(absl::StrCat(prompt, ".input_ids")), 12));
   }
-  RouterHarness alone("deepseek_v3", {.compute_dtype = base::DType::kBF16});
-  RouterHarness together(
-      "deepseek_v3",
-      {.compute_dtype = base::DType::kBF16, .max_step_tokens = 8, .micro_batches = 2});
+  RouterHarness alone("deepseek_v3",
+                      {.compute_dtype = base::DType::kBF16, .weight_dtype = GetParam()});
+  RouterHarness together("deepseek_v3", {.compute_dtype = base::DType::kBF16,
+                                         .weight_dtype = GetParam(),
+                                         .max_step_tokens = 8,
+                                         .micro_batches = 2});
   const std::vector<GenerationOutput> outputs = together.Generate(requests);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     EXPECT_EQ(Bits(outputs[i]), Bits(alone.Generate(requests[i])));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Weights, EngineBitsOfStorage,
+                         ::testing::Values(std::nullopt, base::DType::kI8));
 
 }  // namespace
 }  // namespace moesaic::router

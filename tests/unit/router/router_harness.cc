@@ -23,14 +23,16 @@ RouterHarness::RouterHarness(const std::string& checkpoint, HarnessOptions optio
   EXPECT_TRUE(opened.ok()) << opened.status();
   checkpoint_ = *std::move(opened);
   pool_ = std::make_unique<base::ComputePool>(options.threads);
-  auto backend = testing::LocalExpertBackend::Create(
-      *checkpoint_, options.compute_dtype, options.compute_dtype, options.unit_size, *pool_);
+  auto backend =
+      testing::LocalExpertBackend::Create(*checkpoint_, options.compute_dtype, options.weight_dtype,
+                                          options.compute_dtype, options.unit_size, *pool_);
   EXPECT_TRUE(backend.ok()) << backend.status();
   backend_ = *std::move(backend);
   backend_->set_fault(std::move(options.fault));
   backend_->set_skip(std::move(options.skip));
   RouterCoreOptions core;
   core.compute_dtype = options.compute_dtype;
+  core.weight_dtype = options.weight_dtype;
   core.kv_cache_bytes = KvBytesPerToken(config(), options.compute_dtype) *
                         static_cast<std::size_t>(options.kv_tokens);
   core.kv_block_tokens = options.kv_block_tokens;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct GenerationOutput {
 
 struct HarnessOptions {
   base::DType compute_dtype = base::DType::kF32;
+  std::optional<base::DType> weight_dtype = std::nullopt;
   int threads = 2;
   int unit_size = 1;
   int max_step_tokens = 512;

@@ -48,10 +48,11 @@ TEST(WeightsLoaderTest, LoadsWhatEveryTokenNeedsAndReportsEachLayer) {
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   base::ComputePool pool(2);
   std::vector<int> reported;
-  const auto weights = LoadDenseWeights(**checkpoint, DType::kBF16, pool, [&](int done, int all) {
-    EXPECT_EQ(all, (*checkpoint)->config().num_layers);
-    reported.push_back(done);
-  });
+  const auto weights =
+      LoadDenseWeights(**checkpoint, DType::kBF16, std::nullopt, pool, [&](int done, int all) {
+        EXPECT_EQ(all, (*checkpoint)->config().num_layers);
+        reported.push_back(done);
+      });
   ASSERT_TRUE(weights.ok()) << weights.status();
   EXPECT_EQ(reported, (std::vector<int>{1, 2, 3}));
   ASSERT_EQ(weights->layers.size(), 3u);
@@ -63,6 +64,45 @@ TEST(WeightsLoaderTest, LoadsWhatEveryTokenNeedsAndReportsEachLayer) {
   EXPECT_EQ(mla.kv_b.view.dtype, DType::kF8E4M3);
   EXPECT_NE(mla.kv_b_scales.view.data, nullptr);
   EXPECT_GT(weights->bytes, weights->lm_head.bytes());
+}
+
+TEST(WeightsLoaderTest, Int8ReplacesEveryLargeMatrixAndNothingElse) {
+  base::ComputePool pool(2);
+  for (const char* name : {"deepseek_v3_fp8", "olmoe"}) {
+    SCOPED_TRACE(name);
+    auto checkpoint = model::Checkpoint::Open(GoldenCheckpointDir(name));
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    const auto load = [&](std::optional<DType> weight_dtype) {
+      auto weights =
+          LoadDenseWeights(**checkpoint, DType::kBF16, weight_dtype, pool, [](int, int) {});
+      EXPECT_TRUE(weights.ok()) << weights.status();
+      return *std::move(weights);
+    };
+    const DenseWeights stored = load(std::nullopt);
+    const DenseWeights int8 = load(DType::kI8);
+    EXPECT_EQ(int8.lm_head.storage(), DType::kI8);
+    EXPECT_EQ(int8.embedding.view.dtype, stored.embedding.view.dtype);
+    for (std::size_t i = 0; i < int8.layers.size(); ++i) {
+      const DenseLayer& layer = int8.layers[i];
+      if (const auto* mla = std::get_if<MlaWeights>(&layer.attention)) {
+        EXPECT_EQ(mla->a.storage(), DType::kI8);
+        EXPECT_EQ(mla->q_b.storage(), DType::kI8);
+        EXPECT_EQ(mla->o.storage(), DType::kI8);
+        EXPECT_EQ(mla->kv_b.view.dtype,
+                  std::get<MlaWeights>(stored.layers[i].attention).kv_b.view.dtype);
+      } else {
+        EXPECT_EQ(std::get<GqaWeights>(layer.attention).qkv.storage(), DType::kI8);
+        EXPECT_EQ(std::get<GqaWeights>(layer.attention).o.storage(), DType::kI8);
+      }
+      if (layer.gate) {
+        EXPECT_EQ(layer.gate->weight.storage(), stored.layers[i].gate->weight.storage());
+      }
+      if (layer.mlp) {
+        EXPECT_EQ(layer.mlp->gate_up.storage(), DType::kI8);
+        EXPECT_EQ(layer.mlp->down.storage(), DType::kI8);
+      }
+    }
+  }
 }
 
 /// Copies a golden checkpoint and overwrites the first element of a bf16 tensor with NaN.
@@ -93,7 +133,8 @@ TEST(WeightsLoaderTest, NamesThePlaceOfAWeightThatIsNotFinite) {
     SCOPED_TRACE(tensor);
     auto checkpoint = model::Checkpoint::Open(CheckpointWithNan(tensor));
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-    const auto weights = LoadDenseWeights(**checkpoint, DType::kF32, pool, [](int, int) {});
+    const auto weights =
+        LoadDenseWeights(**checkpoint, DType::kF32, std::nullopt, pool, [](int, int) {});
     EXPECT_EQ(weights.status().code(), absl::StatusCode::kDataLoss) << weights.status();
     EXPECT_THAT(std::string(weights.status().message()),
                 ::testing::ContainsRegex("layer 1: (attention|input_layernorm)|the head"));
@@ -104,7 +145,13 @@ TEST(WeightsLoaderTest, RefusesAnotherComputeType) {
   auto checkpoint = model::Checkpoint::Open(GoldenCheckpointDir("olmoe"));
   ASSERT_TRUE(checkpoint.ok());
   base::ComputePool pool(1);
-  EXPECT_EQ(LoadDenseWeights(**checkpoint, DType::kF16, pool, [](int, int) {}).status().code(),
+  EXPECT_EQ(LoadDenseWeights(**checkpoint, DType::kF16, std::nullopt, pool, [](int, int) {})
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(LoadDenseWeights(**checkpoint, DType::kF32, DType::kBF16, pool, [](int, int) {})
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
 }
 

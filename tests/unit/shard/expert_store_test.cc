@@ -22,10 +22,14 @@ UnitKey Key(std::uint32_t layer, std::uint32_t unit) {
 class ExpertStoreTest : public ::testing::Test {
  protected:
   std::unique_ptr<ExpertStore> Make(std::uint32_t unit_size, std::uint64_t memory_bytes,
-                                    base::DType compute = base::DType::kF32) {
-    auto store = ExpertStore::Create(
-        *checkpoint_,
-        {.unit_size = unit_size, .memory_bytes = memory_bytes, .compute_dtype = compute}, pool_);
+                                    base::DType compute = base::DType::kF32,
+                                    std::optional<base::DType> weight = std::nullopt) {
+    auto store = ExpertStore::Create(*checkpoint_,
+                                     {.unit_size = unit_size,
+                                      .memory_bytes = memory_bytes,
+                                      .compute_dtype = compute,
+                                      .weight_dtype = weight},
+                                     pool_);
     EXPECT_TRUE(store.ok()) << store.status();
     return *std::move(store);
   }
@@ -50,6 +54,17 @@ TEST_F(ExpertStoreTest, UnitBytesAreWhatAUnitTakes) {
     ASSERT_TRUE(store->Load({Key(1, 0)}).ok());
     EXPECT_EQ(store->held_bytes(), store->topology().unit_bytes);
   }
+}
+
+TEST_F(ExpertStoreTest, Int8UnitsTakeHalfOfBf16AndSayItBefore) {
+  const std::uint64_t bf16_bytes = Make(2, 1, base::DType::kBF16)->topology().unit_bytes;
+  const auto store = Make(2, 1 << 30, base::DType::kBF16, base::DType::kI8);
+  ASSERT_TRUE(store->Load({Key(1, 0)}).ok());
+  EXPECT_EQ(store->held_bytes(), store->topology().unit_bytes);
+  EXPECT_LT(store->topology().unit_bytes, bf16_bytes * 6 / 10);
+  EXPECT_EQ(
+      store->Current()->Find(store->topology().NumberOf(Key(1, 0)))->experts[0].down.storage(),
+      base::DType::kI8);
 }
 
 TEST_F(ExpertStoreTest, LoadsKeepsAndUnloads) {
@@ -96,6 +111,7 @@ TEST_F(ExpertStoreTest, RefusesImpossibleOptions) {
   EXPECT_FALSE(ExpertStore::Create(*checkpoint_, {.unit_size = 0}, pool_).ok());
   EXPECT_FALSE(ExpertStore::Create(*checkpoint_, {.unit_size = 17}, pool_).ok());
   EXPECT_FALSE(ExpertStore::Create(*checkpoint_, {.compute_dtype = base::DType::kF16}, pool_).ok());
+  EXPECT_FALSE(ExpertStore::Create(*checkpoint_, {.weight_dtype = base::DType::kF32}, pool_).ok());
 }
 
 TEST_F(ExpertStoreTest, AStoppedStoreLoadsNothing) {

@@ -184,7 +184,7 @@ std::vector<float> Expected(std::vector<float> rows) {
   for (const std::uint32_t id : {0, 1, 7, 15}) {
     experts.push_back(*PackExpert(*checkpoint,
                                   *weights.RoutedExpert(base::LayerId(2), base::ExpertId(id)),
-                                  base::DType::kF32, nullptr));
+                                  StorageRule{.compute = base::DType::kF32}, nullptr));
   }
   std::vector<kernels::ExpertGroup> groups;
   for (std::size_t i = 0; i < experts.size(); ++i) {

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/int8.h"
+
+/// The register tile of the int8 matrix product, shared by linear_int8-inl.h and the instruction
+/// set of its own in linear_int8_vnni.cc. Internal to linear_cpu.cc and expert_ffn_cpu.cc.
+namespace moesaic::kernels {
+
+/// Inputs that a vector lane multiplies at a time.
+inline constexpr std::int64_t kInt8Quad = 4;
+inline constexpr std::int64_t kInt8GroupQuads = kInt8Group / kInt8Quad;
+/// Outputs of an accumulator row: those of a panel group.
+inline constexpr std::int64_t kInt8Outputs = 8 * PackedMatrix::kPanel;
+
+/// A group of inputs of some panels: panel p's quads at data + p * panel_stride, [quads][16][4],
+/// its scales [16] at scales + p * scale_stride.
+struct Int8Chunk {
+  const std::uint8_t* data;
+  std::int64_t panel_stride;
+  const float* scales;
+  std::int64_t scale_stride;
+};
+
+/// The same group of up to 12 rows.
+struct Int8Tile {
+  alignas(64) std::int8_t values[12 * kInt8Group];  ///< [rows][kInt8Group]
+  float scales[12];
+  std::int32_t offsets[12];
+};
+
+/// Continues the chains of a tile's rows over one group: acc [rows][kInt8Outputs].
+using Int8TileFn = void (*)(const Int8Chunk& w, std::int64_t panels, const Int8Tile& x,
+                            std::int64_t quads, float* acc);
+
+/// [rows - 1] multiplies a tile of that many rows, 1 to 12, with AVX-512 VNNI; nullptr where the
+/// build or the CPU has none, or SetMaxSimdTarget excludes it.
+const Int8TileFn* VnniInt8Tiles();
+/// Whether this CPU and build have it.
+bool HaveVnni();
+/// What SetMaxSimdTarget calls.
+void AllowVnni(bool allowed);
+
+}  // namespace moesaic::kernels
