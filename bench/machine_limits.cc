@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "bench/int8_limits.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/machine_limits.cc"
@@ -106,6 +109,15 @@ MachineLimits MeasureMachineLimits(base::ComputePool& pool) {
     double total = 0;
     for (const double f : flops) total += f;
     limits.flops_per_s = std::max(limits.flops_per_s, total / fma_s);
+    const double vnni_s = SecondsOf([&] {
+      pool.ParallelFor(pool.threads(), [&](std::int64_t i) {
+        std::int32_t numbers[16];
+        std::iota(std::begin(numbers), std::end(numbers), 1);
+        flops[i] = RunVnniChains(kFmaRounds, numbers);
+      });
+    });
+    limits.int8_ops_per_s =
+        std::max(limits.int8_ops_per_s, std::accumulate(flops.begin(), flops.end(), 0.0) / vnni_s);
   }
   return limits;
 }

@@ -10,6 +10,9 @@ namespace moesaic::bench {
 struct MachineLimits {
   double read_bytes_per_s = 0;  ///< Streaming reads of memory far larger than the caches.
   double flops_per_s = 0;       ///< f32 fused multiply-adds in registers, two FLOPs each.
+  /// int8 multiply-adds in registers, two operations each: VNNI; without it 0, since the kernels
+  /// then do about as many as of f32.
+  double int8_ops_per_s = 0;
 };
 
 /// Measures for about half a second; the best of several rounds.

@@ -41,6 +41,7 @@ using base::DType;
 struct Case {
   double bytes = 0;  ///< Read and written once each, weights included.
   double flops = 0;
+  bool int8 = false;  ///< Whether they are operations on bytes.
   std::function<absl::Status(std::int64_t i, base::Stream&)> launch;
   base::TensorView result;  ///< What a launch writes; lives as long as `launch`.
 };
@@ -76,10 +77,11 @@ base::Buffer Filled(std::size_t elements, DType dtype, base::Device device) {
 }
 
 kernels::PackedMatrix Weight(std::int64_t n, std::int64_t k, DType storage, base::Device device) {
-  const base::Buffer weight = Filled(n * k, storage, {});
+  const DType source_type = storage == DType::kI8 ? DType::kBF16 : storage;
+  const base::Buffer weight = Filled(n * k, source_type, {});
   const std::int64_t scale_dims[] = {(n + 127) / 128, (k + 127) / 128};
   const base::Buffer scale = Filled(scale_dims[0] * scale_dims[1], DType::kF32, {});
-  kernels::WeightSource source = {.weight = weight.View(storage, {n, k})};
+  kernels::WeightSource source = {.weight = weight.View(source_type, {n, k})};
   if (storage == DType::kF8E4M3) source.scale = scale.View(DType::kF32, scale_dims);
   auto packed = kernels::PackedMatrix::Pack({source}, storage, device);
   MOESAIC_CHECK(packed.ok());
@@ -94,7 +96,7 @@ Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage,
                 base::Device device) {
   struct Data {
     std::vector<kernels::PackedMatrix> weights;
-    base::Buffer x, y;
+    base::Buffer x, y, workspace;
   };
   auto data = std::make_shared<Data>();
   do {
@@ -102,15 +104,19 @@ Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage,
   } while (static_cast<std::int64_t>(data->weights.size()) < Copies(data->weights[0].bytes()));
   data->x = Filled(m * k, DType::kF32, device);
   data->y = Allocate(m * n * sizeof(float), device);
+  data->workspace = Allocate(kernels::LinearWorkspaceBytes(data->weights[0], m), device);
   Case c;
+  c.int8 = storage == DType::kI8;
   c.bytes = static_cast<double>(data->weights[0].bytes() + (m * k + m * n) * sizeof(float));
   c.flops = 2.0 * static_cast<double>(m * n * k);
   c.result = data->y.View(DType::kF32, {m, n});
   c.launch = [=](std::int64_t i, base::Stream& stream) {
-    return kernels::Launch(kernels::LinearArgs{.x = data->x.View(DType::kF32, {m, k}),
-                                               .weight = &data->weights[i % data->weights.size()],
-                                               .y = data->y.View(DType::kF32, {m, n})},
-                           base::TensorView(), stream);
+    return kernels::Launch(
+        kernels::LinearArgs{.x = data->x.View(DType::kF32, {m, k}),
+                            .weight = &data->weights[i % data->weights.size()],
+                            .y = data->y.View(DType::kF32, {m, n})},
+        data->workspace.View(DType::kU8, {static_cast<std::int64_t>(data->workspace.bytes())}),
+        stream);
   };
   return c;
 }
@@ -152,6 +158,7 @@ Case ExpertFfnCase(std::int64_t rows, int experts, int top_k, std::int64_t hidde
   data->workspace =
       Allocate(kernels::ExpertFfnWorkspaceBytes(rows, hidden, rows * top_k, inter), device);
   Case c;
+  c.int8 = storage == DType::kI8;
   c.bytes = weight_bytes + static_cast<double>(2 * rows * hidden * sizeof(float));
   c.flops = 6.0 * static_cast<double>(rows * top_k * hidden * inter);
   c.result = data->y.View(DType::kF32, {rows, hidden});
@@ -210,7 +217,7 @@ struct NamedCase {
 
 std::vector<NamedCase> AllCases() {
   std::vector<NamedCase> cases;
-  for (const DType storage : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {
+  for (const DType storage : {DType::kF32, DType::kBF16, DType::kF8E4M3, DType::kI8}) {
     const std::string type(base::DTypeName(storage));
     for (const std::int64_t m : {1, 4, 8, 16, 128}) {
       cases.push_back(
@@ -260,9 +267,15 @@ double BestSeconds(const Case& c, base::Stream& stream, const MachineLimits& lim
   return best;
 }
 
+/// The limit that the case's arithmetic is measured by.
+double ArithmeticLimit(const Case& c, const MachineLimits& limits) {
+  return c.int8 && limits.int8_ops_per_s > 0 ? limits.int8_ops_per_s : limits.flops_per_s;
+}
+
 void PrintLimits(const MachineLimits& limits, const std::string& where) {
-  std::printf("limit, %s: %6.1f GB/s read, %7.1f GFLOP/s f32 FMA\n", where.c_str(),
-              limits.read_bytes_per_s / 1e9, limits.flops_per_s / 1e9);
+  std::printf("limit, %s: %6.1f GB/s read, %7.1f GFLOP/s f32 FMA, %7.1f GOP/s int8\n",
+              where.c_str(), limits.read_bytes_per_s / 1e9, limits.flops_per_s / 1e9,
+              limits.int8_ops_per_s / 1e9);
 }
 
 void PrintHeader() {
@@ -275,7 +288,7 @@ void PrintRow(const std::string& name, const std::string& where, const Case& c, 
   std::printf("%-38s %4s %9.2f %9.1f %10.1f %8.2f %5.0f%% %9.1f %5.0f%%%s\n", name.c_str(),
               where.c_str(), c.bytes / 1e6, c.flops / 1e6, s * 1e6, c.bytes / s / 1e9,
               100 * c.bytes / s / limits.read_bytes_per_s, c.flops / s / 1e9,
-              100 * c.flops / s / limits.flops_per_s, note);
+              100 * c.flops / s / ArithmeticLimit(c, limits), note);
   std::fflush(stdout);
 }
 
@@ -331,7 +344,8 @@ bool BenchCuda(std::string_view filter) {
   bool all_same = true;
   for (const NamedCase& named : AllCases()) {
     if (named.name.find(filter) == std::string::npos) continue;
-    if (named.name.find("silu_mul") == 0) continue;  // no kernel of its own there
+    // No kernels there.
+    if (named.name.find("silu_mul") == 0 || named.name.find(" i8 ") != std::string::npos) continue;
     const Case c = named.make((*stream)->device());
     const double s = BestSeconds(c, **stream, limits);
     const bool same = SameBits(named, c, pool, **stream);
