@@ -174,7 +174,7 @@ HWY_INLINE void MultiplyInt8Tile(const Int8Chunk& w, const WideTile& x, std::int
   for (std::int64_t quad = 0; quad < quads; ++quad) {
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
       const std::uint8_t* p = w.data + v / kPerPanel * w.panel_stride + quad * kQuadBytes;
-      if (v % kPerPanel == 0) hwy::Prefetch(p + kInt8GroupQuads * kQuadBytes);
+      if (v % kPerPanel == 0) PrefetchWeights(p + kInt8GroupQuads * kQuadBytes);
       const WideQuad weights = LoadQuad(p + v % kPerPanel * kVectorLanes * kInt8Quad);
       MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
         sum[r][v] = AddQuad(sum[r][v], weights, x.values + r * kInt8Group + quad * kInt8Quad);

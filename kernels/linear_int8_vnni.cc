@@ -59,7 +59,7 @@ inline __attribute__((always_inline)) void MultiplyTile(const Int8Chunk& w, cons
     __m512i wide[kPanels];
     MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
       const std::uint8_t* from = weights + p * w.panel_stride;
-      __builtin_prefetch(from + kPrefetchBytes);
+      __builtin_prefetch(from + kPrefetchBytes, 0, 2);  // as linear-inl.h
       wide[p] = _mm512_loadu_si512(from);
     }
     MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
