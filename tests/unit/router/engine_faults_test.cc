@@ -76,7 +76,7 @@ TEST(EngineFaults, RefusesACacheWithoutABlock) {
   auto checkpoint = model::Checkpoint::Open(GoldenCheckpointDir("olmoe"));
   ASSERT_TRUE(checkpoint.ok());
   base::ComputePool pool(1);
-  auto backend = testing::LocalExpertBackend::Create(**checkpoint, base::DType::kF32,
+  auto backend = testing::LocalExpertBackend::Create(**checkpoint, base::DType::kF32, std::nullopt,
                                                      base::DType::kF32, 1, pool);
   ASSERT_TRUE(backend.ok());
   RouterCoreOptions options;
@@ -90,7 +90,7 @@ TEST(EngineFaults, RefusesAContextBeyondTheModels) {
   auto checkpoint = model::Checkpoint::Open(GoldenCheckpointDir("olmoe"));
   ASSERT_TRUE(checkpoint.ok());
   base::ComputePool pool(1);
-  auto backend = testing::LocalExpertBackend::Create(**checkpoint, base::DType::kF32,
+  auto backend = testing::LocalExpertBackend::Create(**checkpoint, base::DType::kF32, std::nullopt,
                                                      base::DType::kF32, 1, pool);
   ASSERT_TRUE(backend.ok());
   RouterCoreOptions options;
