@@ -45,6 +45,12 @@ HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512vnni")
 /// Bytes ahead of use at which weights are prefetched: one group of a panel.
 constexpr std::int64_t kPrefetchBytes = kInt8Group * PackedMatrix::kPanel;
 
+/// sum += the four products of each lane. Not the intrinsic: with it g++ 12 keeps most accumulators
+/// of a large tile in memory (half the speed).
+inline __attribute__((always_inline)) void AddQuad(__m512i& sum, __m512i weights, __m512i values) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(values));
+}
+
 template <int kRows, int kPanels>
 inline __attribute__((always_inline)) void MultiplyTile(const Int8Chunk& w, const Int8Tile& x,
                                                         std::int64_t quads, float* acc) {
@@ -66,18 +72,20 @@ inline __attribute__((always_inline)) void MultiplyTile(const Int8Chunk& w, cons
       int four;
       __builtin_memcpy(&four, values + r * kInt8Group, sizeof(four));
       const __m512i value = _mm512_set1_epi32(four);
-      MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-        sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], wide[p], value);
-      }
+      MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) { AddQuad(sum[r][p], wide[p], value); }
     }
     weights += kPanel * kInt8Quad;
     values += kInt8Quad;
   }
+  __m512 scales[kPanels];
   MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-    const __m512 scales = _mm512_loadu_ps(w.scales + p * w.scale_stride);
-    MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+    scales[p] = _mm512_loadu_ps(w.scales + p * w.scale_stride);
+  }
+  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+    const __m512 row_scale = _mm512_set1_ps(x.scales[r]);
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
       float* out = acc + r * kInt8Outputs + p * kPanel;
-      const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(x.scales[r]), scales);
+      const __m512 scale = _mm512_mul_ps(row_scale, scales[p]);
       _mm512_storeu_ps(out,
                        _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[r][p]), scale, _mm512_loadu_ps(out)));
     }
