@@ -1,7 +1,9 @@
 #include "base/tensor.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -14,17 +16,38 @@ namespace moesaic::base {
 namespace {
 
 constexpr std::size_t kAlignment = 64;  // one cache line, and one AVX-512 vector
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 /// From here on memory comes from the kernel: zeroed lazily, so that a large cache costs only what
-/// is used of it, and given back at once.
-constexpr std::size_t kMapBytes = std::size_t{4} << 20;
+/// is used of it, given back at once, and in huge pages.
+constexpr std::size_t kMapBytes = kHugePage;
+
+/// Bytes to map for `bytes`: whole huge pages where the last would be at least half used, for
+/// weights in huge pages are read up to half as fast again as in small ones.
+std::size_t MappedBytes(std::size_t bytes) {
+  const std::size_t tail = bytes % kHugePage;
+  return tail < kHugePage / 2 ? bytes : bytes - tail + kHugePage;
+}
+
+/// A mapping that begins at a huge page: one that is too long by a page, and cut to size.
+void* MapHuge(std::size_t bytes) {
+  const std::size_t reserved = bytes + kHugePage;
+  void* data =
+      ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return nullptr;
+  char* const begin = static_cast<char*>(data);
+  const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(begin) % kHugePage;
+  const std::size_t before = misaligned == 0 ? 0 : kHugePage - misaligned;
+  const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t used = (bytes + page - 1) / page * page;
+  if (before > 0) ::munmap(begin, before);
+  ::munmap(begin + before + used, reserved - before - used);
+  ::madvise(begin + before, used, MADV_HUGEPAGE);
+  return begin + before;
+}
 
 void* AllocateZeroed(std::size_t bytes) {
-  if (bytes >= kMapBytes) {
-    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) return nullptr;
-    ::madvise(data, bytes, MADV_HUGEPAGE);
-    return data;
-  }
+  if (bytes > static_cast<std::size_t>(PTRDIFF_MAX)) return nullptr;
+  if (bytes >= kMapBytes) return MapHuge(MappedBytes(bytes));
   const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* data = std::aligned_alloc(kAlignment, rounded);
   if (data != nullptr) std::memset(data, 0, rounded);
@@ -35,7 +58,7 @@ void Release(void* data, std::size_t bytes, Device device) {
   if (device.kind != DeviceKind::kCpu) {
     if (data != nullptr) CudaMemory()->Release(data, device.index);
   } else if (bytes >= kMapBytes) {
-    ::munmap(data, bytes);
+    ::munmap(data, MappedBytes(bytes));
   } else {
     std::free(data);
   }
