@@ -2,6 +2,7 @@
 option(MOESAIC_WERROR "Treat warnings as errors (on in every preset but release)" OFF)
 option(MOESAIC_BUILD_TESTS "Build the tests" ON)
 option(MOESAIC_BUILD_BENCH "Build the benchmarks in bench/" ON)
+option(MOESAIC_LIBFUZZER "Link the entries of tests/fuzz with libFuzzer (clang) instead of the replay" OFF)
 option(MOESAIC_ENABLE_CUDA "Build the CUDA backend if nvcc is found" OFF)
 set(MOESAIC_SANITIZER "" CACHE STRING "Empty, 'address' (with undefined) or 'thread'")
 set_property(CACHE MOESAIC_SANITIZER PROPERTY STRINGS "" address thread)

@@ -19,6 +19,10 @@ elseif(MOESAIC_SANITIZER STREQUAL "thread")
 elseif(MOESAIC_SANITIZER)
   message(FATAL_ERROR "MOESAIC_SANITIZER: '${MOESAIC_SANITIZER}' is neither address nor thread")
 endif()
+if(MOESAIC_LIBFUZZER)
+  # Coverage counters in our own libraries too; what is linked with libFuzzer's main adds -fsanitize=fuzzer.
+  list(APPEND MOESAIC_SANITIZE_FLAGS -fsanitize=fuzzer-no-link)
+endif()
 if(MOESAIC_SANITIZE_FLAGS)
   target_compile_options(moesaic_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:${MOESAIC_SANITIZE_FLAGS}>)
@@ -71,6 +75,33 @@ function(moesaic_test name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 TEST_PREFIX "${name}."
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
     PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# moesaic_fuzz(entry [SOURCES …] [DEPS …]): the fuzz entry tests/fuzz/<entry>_fuzz.cc. With libFuzzer
+# (preset fuzz) an executable in build/fuzz/fuzz; else a test that replays corpus/<entry>.pack.
+function(moesaic_fuzz entry)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  set(name fuzz_${entry})
+  add_executable(${name} ${entry}_fuzz.cc ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} moesaic_base moesaic_flags)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+  if(MOESAIC_LIBFUZZER)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    if(NOT TARGET fuzz-entries)
+      add_custom_target(fuzz-entries)  # builds them all
+    endif()
+    add_dependencies(fuzz-entries ${name})
+    return()
+  endif()
+  target_sources(${name} PRIVATE replay_main.cc)
+  if(NOT TARGET tests-parser)
+    add_custom_target(tests-parser)
+  endif()
+  add_dependencies(tests-parser ${name})
+  add_test(NAME fuzz_replay.${entry}
+    COMMAND ${name} "${CMAKE_CURRENT_SOURCE_DIR}/corpus/${entry}.pack")
+  set_tests_properties(fuzz_replay.${entry} PROPERTIES LABELS parser TIMEOUT 120
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
 endfunction()
 
 include(GoogleTest)

@@ -1,5 +1,9 @@
 #include "http/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -10,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/log.h"
+#include "base/retry_delay.h"
 #include "base/strings.h"
 #include "http/error_map.h"
 #include "http/sse.h"
@@ -22,10 +27,17 @@ namespace bhttp = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kReadBytes = 16 << 10;
+// What may wait in the buffer to be parsed beside a header: a read of Beast's.
+constexpr std::size_t kParseBytes = 64 << 10;
 // A client that sends 100 MB before it reads gets to see its 413; one that never stops does not
 // hold the connection for longer than this.
 constexpr absl::Duration kLingerTime = absl::Seconds(5);
 constexpr std::size_t kMaxLingerBytes = 256 << 20;
+// A silent connection is probed after this long, and given up when so many probes in a row, so far
+// apart, are not answered: a client that has vanished while it waits is noticed within a minute.
+constexpr int kProbeAfterS = 30;
+constexpr int kProbeIntervalS = 10;
+constexpr int kProbes = 3;
 
 std::string_view Reason(int status) {
   if (status == 499) return "Client Closed Request";
@@ -66,9 +78,23 @@ bool IsSafeHeader(const Header& header) {
 }  // namespace
 
 Connection::Connection(asio::ip::tcp::socket socket, const Host& host)
-    : host_(host), socket_(std::move(socket)), timer_(socket_.get_executor()) {
+    : host_(host),
+      socket_(std::move(socket)),
+      timer_(socket_.get_executor()),
+      buffer_(host.options.max_header_bytes + kParseBytes) {
   error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  SetTcpOption(TCP_KEEPIDLE, kProbeAfterS);
+  SetTcpOption(TCP_KEEPINTVL, kProbeIntervalS);
+  SetTcpOption(TCP_KEEPCNT, kProbes);
+  SetTcpOption(TCP_USER_TIMEOUT,
+               static_cast<int>(absl::ToInt64Milliseconds(host.options.write_timeout)));
+}
+
+void Connection::SetTcpOption(int name, int value) {
+  // What a kernel does not know it goes without.
+  static_cast<void>(setsockopt(socket_.native_handle(), IPPROTO_TCP, name, &value, sizeof(value)));
 }
 
 void Connection::PostToStrand(absl::AnyInvocable<void()> task) {
@@ -142,21 +168,45 @@ void Connection::ReadRequest() {
 void Connection::OnHeader(error_code error) {
   if (phase_ == Phase::kClosed) return;
   if (error) return OnReadError(error);
+  // RFC 9112, section 6.3: where such a body ends cannot be told, and what we took for the next
+  // request another server on the way may have taken for a part of this one.
+  if (parser_->get().count(bhttp::field::transfer_encoding) > 0 && !parser_->chunked()) {
+    return Fail(absl::InvalidArgumentError("a transfer-encoding that does not end in chunked"));
+  }
   phase_ = Phase::kBody;
   SetDeadline(host_.options.body_timeout);
   const auto expect = parser_->get()[bhttp::field::expect];
   if (boost::beast::iequals(expect, "100-continue")) {
     Enqueue("HTTP/1.1 100 Continue\r\n\r\n", 0);
   }
-  bhttp::async_read(
-      socket_, buffer_, *parser_,
-      [self = shared_from_this()](error_code error, std::size_t) { self->OnBody(error); });
+  ReadBody();
 }
 
-void Connection::OnBody(error_code error) {
+void Connection::ReadBody() {
+  if (parser_->is_done()) return Dispatch();
+  bhttp::async_read_some(
+      socket_, buffer_, *parser_,
+      [self = shared_from_this()](error_code error, std::size_t) { self->OnBodyPart(error); });
+}
+
+void Connection::OnBodyPart(error_code error) {
   if (phase_ == Phase::kClosed) return;
   if (error) return OnReadError(error);
-  Dispatch();
+  if (!ChargeBody()) {
+    return Fail(base::WithRetryDelay(
+        absl::UnavailableError("the server holds too many request bodies"), absl::Seconds(1)));
+  }
+  ReadBody();
+}
+
+bool Connection::ChargeBody() {
+  const std::size_t more = parser_->get().body().size() - charged_body_bytes_;
+  charged_body_bytes_ += more;
+  return host_.bodies_bytes.fetch_add(more) + more <= host_.options.max_bodies_bytes;
+}
+
+void Connection::ReleaseBody() {
+  host_.bodies_bytes.fetch_sub(std::exchange(charged_body_bytes_, 0));
 }
 
 void Connection::OnReadError(error_code error) {
@@ -359,6 +409,7 @@ void Connection::OnAnswerWritten() {
     ReportFinished(exchange_->request());
     std::exchange(exchange_, nullptr)->Close(/*complete=*/true);
   }
+  ReleaseBody();
   if (linger_after_answer_) return Linger();
   if (!keep_alive_) return Close();
   WaitForRequest();
@@ -425,6 +476,7 @@ void Connection::Close() {
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   socket_.close(ignored);
+  ReleaseBody();
   if (exchange_) {
     status_ = 499;
     ReportFinished(exchange_->request());

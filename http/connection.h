@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -28,6 +29,7 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   struct Host {
     const ServerOptions& options;
     const RouteTable& routes;
+    std::atomic<std::size_t>& bodies_bytes;  ///< Held by all connections.
     std::function<bool()> draining;
     std::function<void(Connection*)> on_closed;
   };
@@ -55,6 +57,7 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
     std::size_t charge = 0;
   };
 
+  void SetTcpOption(int name, int value);
   void PostToStrand(absl::AnyInvocable<void()> task);
   void WaitForRequest();
   /// Keeps one read pending while there is nothing to parse, to notice the client's leaving.
@@ -63,7 +66,13 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   void OnPeerGone();
   void ReadRequest();
   void OnHeader(boost::system::error_code error);
-  void OnBody(boost::system::error_code error);
+  /// Reads on until the body is whole.
+  void ReadBody();
+  void OnBodyPart(boost::system::error_code error);
+  /// Accounts for what has been read of the body; false when all connections together hold too
+  /// much.
+  bool ChargeBody();
+  void ReleaseBody();
   void OnReadError(boost::system::error_code error);
   void Dispatch();
   absl::StatusOr<Request> TakeRequest();
@@ -94,6 +103,7 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   Phase phase_ = Phase::kIdle;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
+  std::size_t charged_body_bytes_ = 0;
   bool watching_ = false;
   bool timed_out_ = false;
 

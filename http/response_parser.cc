@@ -18,6 +18,9 @@ namespace bhttp = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kMaxHeaderBytes = 64 << 10;
+// Bytes that wait for more before they can be parsed: a header, or the line of a chunk's size, to
+// which Beast has no limit of its own.
+constexpr std::size_t kMaxPendingBytes = 2 * kMaxHeaderBytes;
 
 }  // namespace
 
@@ -84,6 +87,9 @@ absl::Status ResponseParser::Feed(std::string_view bytes, OnEvent on_event) {
     if (error && error != bhttp::error::need_more) return state.Malformed(error);
     MOESAIC_RETURN_IF_ERROR(state.DeliverEvents(on_event));
     if (error || used == 0) break;
+  }
+  if (state.pending.size() > kMaxPendingBytes && !state.done()) {
+    return absl::DataLossError("not an HTTP answer: a line without end");
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,7 @@
 #include "http/server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
@@ -26,6 +28,8 @@ using boost::system::error_code;
 
 // Out of file descriptors: wait for some to be given back rather than spin.
 constexpr auto kAcceptBackoff = std::chrono::milliseconds(100);
+// What a process has open beside its HTTP connections: files, gRPC, its libraries.
+constexpr rlim_t kOtherDescriptors = 256;
 
 absl::Status CheckOptions(const ServerOptions& options) {
   if (options.io_threads < 1) return absl::InvalidArgumentError("io_threads must be at least 1");
@@ -36,6 +40,18 @@ absl::Status CheckOptions(const ServerOptions& options) {
     return absl::InvalidArgumentError("max_header_bytes must be between 1 and 2^30");
   }
   return absl::OkStatus();
+}
+
+/// As many connections as asked for, or as file descriptors are left for: what cannot be accepted
+/// cannot be answered with a 503 either.
+int AffordableConnections(int wanted) {
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return wanted;
+  const rlim_t left = std::max(descriptors.rlim_cur, kOtherDescriptors + 1) - kOtherDescriptors;
+  if (left >= static_cast<rlim_t>(wanted)) return wanted;
+  base::LogWarning("the limit of file descriptors, ", descriptors.rlim_cur, ", leaves room for ",
+                   left, " HTTP connections, not ", wanted);
+  return static_cast<int>(left);
 }
 
 absl::StatusOr<tcp::endpoint> ParseEndpoint(const ServerOptions& options) {
@@ -58,7 +74,7 @@ class ServerImpl final : public Server {
   ServerImpl(ServerOptions options, RouteTable routes)
       : options_(std::move(options)),
         routes_(std::move(routes)),
-        host_{options_, routes_, [this] { return draining_.load(); },
+        host_{options_, routes_, bodies_bytes_, [this] { return draining_.load(); },
               [this](Connection* connection) { Remove(connection); }},
         acceptor_(asio::make_strand(io_)),
         accept_retry_(acceptor_.get_executor()),
@@ -166,6 +182,7 @@ class ServerImpl final : public Server {
 
   // Self-synchronised.
   std::atomic<bool> draining_{false};
+  std::atomic<std::size_t> bodies_bytes_{0};
   asio::io_context io_;
   tcp::acceptor acceptor_;           // its strand
   asio::steady_timer accept_retry_;  // the acceptor's strand
@@ -184,6 +201,7 @@ class ServerImpl final : public Server {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, RouteTable routes) {
   MOESAIC_RETURN_IF_ERROR(CheckOptions(options));
+  options.max_connections = AffordableConnections(options.max_connections);
   MOESAIC_ASSIGN_OR_RETURN(const tcp::endpoint endpoint, ParseEndpoint(options));
   auto server = std::make_unique<ServerImpl>(std::move(options), std::move(routes));
   MOESAIC_RETURN_IF_ERROR(server->Listen(endpoint));

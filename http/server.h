@@ -21,7 +21,9 @@ struct ServerOptions {
   int io_threads = 2;
   std::size_t max_header_bytes = 64 << 10;
   std::size_t max_body_bytes = 16 << 20;  ///< Beyond: 413, without reading it whole.
-  int max_connections = 4096;             ///< Beyond: 503 and close.
+  /// Bytes of the bodies of all requests being read or answered. Beyond: 503.
+  std::size_t max_bodies_bytes = std::size_t{1} << 30;
+  int max_connections = 16384;  ///< Beyond: 503 and close.
   /// Unsent bytes of one event stream; a client that lets it fill is disconnected.
   std::size_t max_stream_buffer_bytes = 1 << 20;
   /// Silence in an event stream after which a ": keep-alive" comment is sent, so that nobody on the
@@ -29,8 +31,9 @@ struct ServerOptions {
   absl::Duration stream_keep_alive = absl::Seconds(15);
   absl::Duration header_timeout = absl::Seconds(10);  ///< From a request's first byte.
   absl::Duration body_timeout = absl::Seconds(60);
-  absl::Duration idle_timeout = absl::Seconds(75);   ///< Between requests of a connection.
-  absl::Duration write_timeout = absl::Seconds(60);  ///< Without any progress of a write.
+  absl::Duration idle_timeout = absl::Seconds(75);  ///< Between requests of a connection.
+  /// Without any progress of a write; the kernel gives up a peer that has vanished as soon.
+  absl::Duration write_timeout = absl::Seconds(60);
   /// Sees every finished exchange (method, path, status), also one that the server refused itself:
   /// its path is empty when it was not read. Called on io threads, must not block.
   std::function<void(const Request&, int status, absl::Duration elapsed)> on_finished = {};

@@ -234,6 +234,8 @@ absl::Status Router::Impl::Serve() {
   api.http.port = listen.port;
   api.http.allow_insecure = options_.insecure;
   api.http.max_body_bytes = options_.max_body_bytes;
+  api.http.max_bodies_bytes = options_.max_bodies_bytes;
+  api.http.max_connections = options_.max_connections;
   api.model_id = options_.model_id;
   api.router_name = options_.name;
   api.build_version = options_.build;

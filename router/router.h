@@ -52,6 +52,8 @@ struct RouterOptions {
   int micro_batches = 1;
 
   std::uint64_t max_body_bytes = std::uint64_t{16} << 20;
+  std::uint64_t max_bodies_bytes = std::uint64_t{1} << 30;
+  int max_connections = 16384;
   absl::Duration request_timeout = absl::Seconds(600);
   int front_end_threads = 2;
   /// Degraded mode: rows go on without experts that have been without a live shard for so long, and

@@ -13,6 +13,7 @@ namespace moesaic::rpc {
 /// - Under "poll" a channel that connects while no call waits for it is looked at by gRPC's backup
 ///   poller alone, every 5 s by default: a restarted shard was found again only then, and often too
 ///   late for its handshake. Every 100 ms instead. An explicit setting is respected.
+/// - The soft limit of file descriptors, often 1024, becomes the hard one: a connection takes one.
 void PrepareProcess();
 
 }  // namespace moesaic::rpc

@@ -17,7 +17,7 @@ build_packages=(
 # Programs that Moesaic runs itself, as child processes. Debian's packages of them come with a system
 # service that starts with the installation and at every boot; nobody asked for that here.
 service_packages=(prometheus)
-test_packages=(python3-venv clang clang-format clang-tidy iproute2 iptables libfuse3-3 chromium chromium-driver)
+test_packages=(python3-venv clang libclang-rt-dev clang-format clang-tidy iproute2 iptables libfuse3-3 chromium chromium-driver)
 test_service_packages=(postgresql)
 
 as_root() {

@@ -5,7 +5,7 @@
 #                            ASan+UBSan on unit tests and parsers, TSan on the label `threads`, CUDA
 #                            compiled for one architecture
 #   scripts/test.sh --full   the whole suite under ASan+UBSan and under TSan as well, and clang with
-#                            thread-safety as errors
+#                            thread-safety as errors, and every fuzz entry for half a minute
 set -uo pipefail
 cd "$(dirname "$0")/.."
 full=false
@@ -81,6 +81,7 @@ if $full; then
   stage "tsan: unit tests" ctest_run tsan
   stage "tsan: integration tests" processes tsan integration
   stage "clang thread-safety: build" build clang all
+  stage "fuzz: half a minute each" scripts/fuzz.sh --seconds 30
 else
   stage "asan: build" build asan tests-unit tests-parser
   stage "asan: unit and parser tests" ctest_run asan -L 'unit|parser'

@@ -157,10 +157,16 @@ absl::Status RowQueue::RecoverSegment(std::uint64_t number) {
   const std::string path = SegmentPath(number);
   MOESAIC_ASSIGN_OR_RETURN(const std::string content, base::ReadFile(path, kMaxSegmentBytes));
   Segment segment{number};
+  bool passed_cursor = false;
   std::string_view rest = content;
   while (const std::optional<std::string_view> record = FirstRecord(rest)) {
-    const bool delivered = number == cursor_.segment && segment.bytes < cursor_.offset;
     const std::size_t size = kHeaderBytes + record->size();
+    const bool delivered =
+        number == cursor_.segment && cursor_.offset - segment.bytes >= size && !passed_cursor;
+    // A cursor that a failing disk has put within a record stands before it.
+    if (!delivered && number == cursor_.segment && !std::exchange(passed_cursor, true)) {
+      cursor_.offset = segment.bytes;
+    }
     if (!delivered) ++records_, ++segment.records, bytes_ += size;
     segment.bytes += size;
     rest.remove_prefix(size);

@@ -25,6 +25,10 @@ void RouterFlags::Declare(FlagTable& table) {
   table.Add("micro-batches", options.micro_batches, "Micro-batches in flight per step")
       ->check(CLI::Range(1, 2));
   table.AddBytes("max-body-bytes", options.max_body_bytes, "Largest request body; more gets 413");
+  table.AddBytes("max-bodies-bytes", options.max_bodies_bytes,
+                 "Memory of all request bodies being read or answered; more get 503");
+  table.Add("max-connections", options.max_connections, "HTTP connections; more get 503")
+      ->check(CLI::Range(1, 1 << 20));
   table.Add("request-timeout-s", request_timeout_s, "Default time limit of a request")
       ->check(CLI::Range(0.001, 86400.0));
   table

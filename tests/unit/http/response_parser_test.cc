@@ -75,6 +75,17 @@ TEST(ResponseParserTest, NoHttp) {
             absl::StatusCode::kDataLoss);
 }
 
+TEST(ResponseParserTest, ALineWithoutEndIsBounded) {
+  ResponseParser parser(ResponseParser::Body::kWhole, 10);
+  std::vector<std::string> events;
+  EXPECT_EQ(
+      Feed(parser,
+           "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;" + std::string(1 << 20, 'x'),
+           1000, events)
+          .code(),
+      absl::StatusCode::kDataLoss);
+}
+
 TEST(ResponseParserTest, EndsTooEarly) {
   std::vector<std::string> events;
   for (const char* text :

@@ -19,6 +19,7 @@
 namespace moesaic::http {
 namespace {
 
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -160,6 +161,49 @@ TEST_F(ServerTest, HeadersAreBounded) {
   RawClient client(server_->port());
   client.Send("GET /hello HTTP/1.1\r\nx: " + std::string(2000, 'x') + "\r\n\r\n");
   EXPECT_THAT(client.ReadUntil("}}"), StartsWith("HTTP/1.1 431 "));
+}
+
+TEST_F(ServerTest, ABodyWhoseEndCannotBeToldIsRefused) {
+  Start();
+  for (const char* encodings : {"chunked, identity", "identity", "gzip"}) {
+    RawClient client(server_->port());
+    client.Send(absl::StrCat("POST /length HTTP/1.1\r\ntransfer-encoding: ", encodings,
+                             "\r\n\r\n0\r\n\r\n", std::string(kHello)));
+    // Nothing behind it is taken for another request.
+    EXPECT_THAT(client.ReadUntil("}}"), AllOf(StartsWith("HTTP/1.1 400 "), EndsWith("}}")))
+        << encodings;
+  }
+}
+
+TEST_F(ServerTest, AChunkSizeLineWithoutEndIsBounded) {
+  Start({.max_header_bytes = 1000});
+  RawClient client(server_->port());
+  client.Send("POST /length HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5;");
+  // Ten times what the server may keep; it stops reading, so that we cannot send it all.
+  for (int i = 0; i < 100 && client.Send(std::string(10'000, 'x')); ++i) {
+  }
+  EXPECT_THAT(client.ReadUntil("}}"), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_F(ServerTest, BodiesOfAllConnectionsAreBoundedTogether) {
+  Start({.max_bodies_bytes = 1000});
+  RawClient first(server_->port());
+  first.Send("POST /length HTTP/1.1\r\ncontent-length: 900\r\n\r\n" + std::string(800, 'x'));
+  const std::string request =
+      "POST /length HTTP/1.1\r\ncontent-length: 300\r\n\r\n" + std::string(300, 'x');
+  std::string answer;
+  for (int i = 0; i < 1000 && !answer.starts_with("HTTP/1.1 503 "); ++i) {
+    RawClient second(server_->port());  // until the server has read what the first has sent
+    second.Send(request);
+    answer = second.ReadUntil("\r\n\r\n");
+  }
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(answer, HasSubstr("\r\nretry-after: 1\r\n"));
+  first.Send(std::string(100, 'x'));
+  EXPECT_THAT(first.ReadUntil("\r\n\r\n900"), StartsWith("HTTP/1.1 200 "));
+  RawClient third(server_->port());  // what the first held has been given back
+  third.Send(request);
+  EXPECT_THAT(third.ReadUntil("\r\n\r\n300"), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(ServerTest, ExpectContinueIsAnswered) {

@@ -71,6 +71,25 @@ TEST_F(RowQueueTest, KeepsTheOrderOverSegmentsAndProcesses) {
   EXPECT_THAT(queue->Read(1).value().records, IsEmpty());
 }
 
+TEST_F(RowQueueTest, ACursorWithinARecordStandsBeforeIt) {
+  const std::string first(50, 'a');  // and 8 bytes before it
+  const std::pair<const char*, std::vector<std::string>> cursors[] = {
+      {"1 5", {first, "b"}}, {"1 58", {"b"}}, {"1 60", {"b"}}, {"1 1000", {}}};
+  for (const auto& [cursor, left] : cursors) {
+    {
+      const auto queue = Open(200);
+      ASSERT_TRUE(queue->Append(first).ok() && queue->Append("b").ok());
+    }
+    std::ofstream(folder_.Path("queue/cursor")) << cursor << "\n";
+    const auto queue = Open(200);
+    EXPECT_EQ(Drain(*queue), left) << cursor;
+    EXPECT_EQ(queue->records(), 0u) << cursor;
+    // All of the room is free again.
+    EXPECT_TRUE(queue->Append("c").ok() && queue->Append(std::string(180, 'x')).ok()) << cursor;
+    std::filesystem::remove_all(folder_.Path("queue"));
+  }
+}
+
 TEST_F(RowQueueTest, WhatWasDeliveredDoesNotComeAgain) {
   {
     const auto queue = Open();

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Attacks the parsers and the dispatch stream: builds the fuzz entries of tests/fuzz with libFuzzer
+# under ASan and UBSan (clang) and runs them one after the other, beginning with the committed inputs.
+#   scripts/fuzz.sh [OPTION…] [ENTRY…]      all entries when none is named
+#     --seconds N      time of an entry at most (default 3600)
+#     --executions N   not less than N, unless the time is over before (default 10000000)
+#     --quiet N        after that, ends when coverage has not grown for N seconds (default 300)
+#     --no-build       the entries are built
+#     --save           puts a minimal set of the inputs found into tests/fuzz/corpus
+# Prints a line per entry: executions, edges covered, seconds, seconds since coverage grew. Exit code 1
+# when an entry found something; the input is in build/fuzz/findings.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+seconds=3600 executions=10000000 quiet=300 build_first=true save=false entries=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --seconds) seconds=$2; shift ;;
+    --executions) executions=$2; shift ;;
+    --quiet) quiet=$2; shift ;;
+    --no-build) build_first=false ;;
+    --save) save=true ;;
+    -*) sed -n '2,/^set/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2; exit 2 ;;
+    *) entries+=("$1") ;;
+  esac
+  shift
+done
+
+export ASAN_OPTIONS=quarantine_size_mb=16:${ASAN_OPTIONS:-}
+export UBSAN_OPTIONS=print_stacktrace=1
+build=build/fuzz
+# An input that takes minutes or much memory is a finding: what is read is a few kilobytes. (Minutes,
+# because a busy machine stalls.)
+limits=(-timeout=120 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=4096)
+
+if $build_first; then
+  targets=("${entries[@]/#/fuzz_}")
+  [ ${#targets[@]} -eq 0 ] && targets=(fuzz-entries)
+  mkdir -p $build
+  { cmake --preset fuzz && cmake --build --preset fuzz --target "${targets[@]}" -- -j"$(nproc)"; } >$build/build.log ||
+    { tail -n 40 $build/build.log >&2; exit 1; }
+fi
+[ ${#entries[@]} -eq 0 ] && mapfile -t entries < <(ls tests/fuzz/*_fuzz.cc | sed 's|.*/||; s|_fuzz.cc$||')
+
+# progress LOG: the newest number of executions and of edges.
+progress() { tail -c 4096 "$1" | sed -n 's/^#\([0-9]*\)[[:space:]].*cov: \([0-9]*\) .*/\1 \2/p' | tail -n 1; }
+
+# run_entry ENTRY: fails when it found something.
+run_entry() {
+  local entry=$1 corpus=$build/corpus/$1 log=$build/$1.log edges=0 best=0 done=0 started=$SECONDS grew=$SECONDS
+  mkdir -p "$corpus" $build/findings
+  [ -f "tests/fuzz/corpus/$entry.pack" ] && python3 scripts/fuzz_corpus.py unpack "tests/fuzz/corpus/$entry.pack" "$corpus"
+  $build/fuzz/fuzz_"$entry" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 -reload=0 \
+    -artifact_prefix=$build/findings/"$entry"- "$corpus" >"$log" 2>&1 &
+  local pid=$!
+  while kill -0 $pid 2>/dev/null; do
+    sleep 1
+    read -r done edges < <(progress "$log") || continue
+    if [ "$edges" -gt "$best" ]; then best=$edges grew=$SECONDS; fi
+    if [ "$done" -ge "$executions" ] && [ $((SECONDS - grew)) -ge "$quiet" ]; then kill -INT $pid; break; fi
+  done
+  wait $pid
+  local code=$?
+  done=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+  printf '%-20s %12s executions %6d edges %6d s, quiet for %d s\n' "$entry" "${done:-?}" "$best" \
+    $((SECONDS - started)) $((SECONDS - grew))
+  # 72: interrupted, by us.
+  if [ $code -ne 0 ] && [ $code -ne 72 ]; then
+    echo "FINDING in $entry:"; grep -E 'ERROR|SUMMARY|CHECK failed|Test unit written' "$log" | head -n 8
+    return 1
+  fi
+}
+
+# save_entry ENTRY: the fewest inputs that reach what all of them reach.
+save_entry() {
+  local small=$build/small/$1
+  rm -rf "$small"; mkdir -p "$small"
+  $build/fuzz/fuzz_"$1" "${limits[@]}" -merge=1 "$small" $build/corpus/"$1" >$build/"$1"-merge.log 2>&1 &&
+    python3 scripts/fuzz_corpus.py pack "$small" "tests/fuzz/corpus/$1.pack"
+}
+
+failed=0
+for entry in "${entries[@]}"; do
+  run_entry "$entry" || failed=1
+  if $save; then save_entry "$entry" || failed=1; fi
+done
+exit $failed

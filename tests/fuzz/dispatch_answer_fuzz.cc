@@ -1,0 +1,46 @@
+// A message of a shard on a dispatch stream; as dispatch_call_fuzz.cc.
+#include <variant>
+
+#include "base/check.h"
+#include "rpc/buffer_pool.h"
+#include "rpc/dispatch_wire.h"
+#include "tests/fuzz/dispatch_frames.h"
+#include "tests/fuzz/fuzz_input.h"
+
+namespace {
+
+using moesaic::fuzz::InSlices;
+using moesaic::fuzz::SameBytes;
+using moesaic::rpc::DispatchReply;
+
+constexpr int kHidden = 5;
+// Field 1000 with the varint 0: no field of ours.
+constexpr std::string_view kUnknownField("\xC0\x3E\x00", 3);
+
+void CheckSame(const DispatchReply& a, const DispatchReply& b) {
+  MOESAIC_CHECK(a.dispatch_id == b.dispatch_id && a.code == b.code && a.error == b.error);
+  MOESAIC_CHECK(a.more == b.more && (a.row_index.empty() || a.dtype == b.dtype));
+  MOESAIC_CHECK(SameBytes(a.row_index, b.row_index) && SameBytes(a.unit_id, b.unit_id));
+  MOESAIC_CHECK(SameBytes(a.rows, b.rows) && a.missing_units == b.missing_units);
+  MOESAIC_CHECK(a.queue_depth_rows == b.queue_depth_rows && a.queue_wait_us == b.queue_wait_us);
+  MOESAIC_CHECK(a.compute_us == b.compute_us && a.batch_rows == b.batch_rows);
+  MOESAIC_CHECK(a.ns_per_row == b.ns_per_row && a.ns_per_expert == b.ns_per_expert);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static auto& pool = *new moesaic::rpc::BufferPool();
+  moesaic::fuzz::FuzzInput input(data, size);
+  const std::size_t step = input.Below(16);
+  const std::string_view message = input.Rest();
+  const auto answer = moesaic::rpc::DecodeAnswer(InSlices(message, step), kHidden, pool);
+  const auto generated = moesaic::rpc::DecodeAnswer(
+      InSlices(std::string(message) + std::string(kUnknownField), 0), kHidden, pool);
+  MOESAIC_CHECK(answer.ok() == generated.ok());
+  if (!answer.ok()) return 0;
+  MOESAIC_CHECK(answer->index() == generated->index());
+  const auto* reply = std::get_if<DispatchReply>(&*answer);
+  if (reply != nullptr) CheckSame(*reply, std::get<DispatchReply>(*generated));
+  return 0;
+}
