@@ -152,7 +152,7 @@ class Session {
     if (open_.erase(slots_[slot]) > 0) engine_.OnClose(slots_[slot]);
     slots_[slot] = ++last_stream_;
     rpc::PeerHello hello;
-    hello.sender = input_.Below(2) == 0 ? "a" : "b";
+    hello.sender.assign(1, input_.Below(2) == 0 ? 'a' : 'b');
     hello.lane = input_.Below(2) == 0 ? rpc::Lane::kDecode : rpc::Lane::kPrefill;
     if (engine_.OnOpen(last_stream_, hello).ok()) open_.insert(last_stream_);
   }
