@@ -57,14 +57,14 @@ inline constexpr int TilePanels(int) { return 1; }
 inline constexpr std::int64_t kBlockRows = 8 * kMaxTileRows;
 
 /// Eight e4m3 bits moved into the fields of an f16 mean 2^-8 times as much, subnormals included, so
-/// the conversion in hardware is exact; `scale` carries the 2^8.
-HWY_INLINE VF WidenF8(hn::Vec<DU8> v, VF scale_times_256) {
-  const DU16 du16;
-  const auto wide = hn::PromoteTo(du16, v);
-  const auto sign = hn::ShiftLeft<8>(hn::And(wide, hn::Set(du16, std::uint16_t{0x80})));
-  const auto rest = hn::ShiftLeft<7>(hn::And(wide, hn::Set(du16, std::uint16_t{0x7F})));
+/// the conversion in hardware is exact; `scale` carries the 2^8. Shifting the sign-extended byte
+/// puts the sign into the two highest bits, of which f16 wants the first.
+HWY_INLINE VF WidenF8(hn::Vec<DI8> v, VF scale_times_256) {
+  const hn::Rebind<std::int16_t, DF> di16;
+  const auto shifted = hn::ShiftLeft<7>(hn::PromoteTo(di16, v));
+  const auto bits = hn::And(shifted, hn::Set(di16, static_cast<std::int16_t>(0xBFFF)));
   const hn::Rebind<hwy::float16_t, DF> df16;
-  return hn::Mul(hn::PromoteTo(DF(), hn::BitCast(df16, hn::Or(sign, rest))), scale_times_256);
+  return hn::Mul(hn::PromoteTo(DF(), hn::BitCast(df16, bits)), scale_times_256);
 }
 
 /// A chunk of a panel group's weights of type W: panel p at data + p * panel_stride, [inputs][16].
@@ -79,7 +79,7 @@ struct WeightChunk {
 HWY_INLINE VF LoadWeight(const float* p, const float*) { return LoadF32(p); }
 HWY_INLINE VF LoadWeight(const std::uint16_t* p, const float*) { return LoadBF16(p); }
 HWY_INLINE VF LoadWeight(const std::uint8_t* p, const float* scale) {
-  return WidenF8(hn::LoadU(DU8(), p), LoadF32(scale));
+  return WidenF8(hn::LoadU(DI8(), reinterpret_cast<const std::int8_t*>(p)), LoadF32(scale));
 }
 
 /// The chunk of inputs from k on; `scales`: room for [kGroupOutputs].

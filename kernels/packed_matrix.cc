@@ -154,13 +154,18 @@ bool QuantizePanel(const std::vector<Source>& sources, std::int64_t panel, std::
       const Source& source = SourceOf(sources, output);
       float values[kInt8Group];
       PackLane<1>(source, output - source.n_begin, k_begin, k_begin + count, values);
-      std::int8_t quantized[kInt8Group];
+      std::int8_t quantized[kInt8Group] = {};
       const float scale = QuantizeInt8(values, count, quantized);
       finite = finite && !std::isnan(scale);
       scales[k_begin / kInt8Group * kPanel + lane] = scale;
-      for (std::int64_t i = 0; i < count; ++i) {
-        out[((k_begin + i) / 4 * kPanel + lane) * 4 + i % 4] =
-            static_cast<std::uint8_t>(quantized[i] + int8::kWeightOffset);
+      // Four inputs lie side by side. Adding 128 to a signed byte flips its first bit.
+      static_assert(int8::kWeightOffset == 128);
+      std::uint8_t* to = out + k_begin * kPanel + lane * 4;
+      for (std::int64_t i = 0; i < count; i += 4, to += kPanel * 4) {
+        const auto four =
+            LoadUnaligned<std::uint32_t>(reinterpret_cast<const std::uint8_t*>(quantized + i));
+        const std::uint32_t stored = four ^ 0x80808080u;
+        std::memcpy(to, &stored, sizeof(stored));
       }
     }
   }

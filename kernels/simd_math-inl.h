@@ -31,6 +31,7 @@ using DI = hn::Rebind<std::int32_t, DF>;
 using DU = hn::Rebind<std::uint32_t, DF>;
 using DU16 = hn::Rebind<std::uint16_t, DF>;
 using DU8 = hn::Rebind<std::uint8_t, DF>;
+using DI8 = hn::Rebind<std::int8_t, DF>;
 
 inline constexpr std::size_t kLanes16 = 16;
 /// Lanes of VF.

@@ -1,8 +1,14 @@
 // moesaic inspect DIR: what a checkpoint is, how large, and whether it can be run.
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <string>
 
+#include "absl/strings/str_format.h"
+#include "base/dtype.h"
+#include "kernels/packed_matrix.h"
 #include "model/inspect.h"
 #include "services/cli/commands.h"
 #include "services/process.h"
@@ -15,10 +21,21 @@ struct InspectFlags {
   int unit_size = 1;
 };
 
+/// What the routed experts take with --weight-dtype int8.
+std::string RenderInt8(const model::CheckpointSummary& summary) {
+  constexpr std::int64_t kGroup = kernels::PackedMatrix::kScaleBlock;
+  const std::size_t bytes =
+      kernels::PackedMatrix::BytesOf(summary.routed.parameters / kGroup, kGroup, base::DType::kI8);
+  const auto total = static_cast<double>(bytes);
+  return absl::StrFormat("as int8        about %.2f MiB of routed experts, %.2f KiB a unit\n",
+                         total / (1 << 20), total / static_cast<double>(summary.units) / (1 << 10));
+}
+
 int Inspect(const InspectFlags& flags) {
   const model::CheckpointSummary summary =
       model::InspectDirectory(flags.directory, flags.unit_size);
   std::fputs(model::RenderSummary(summary).c_str(), stdout);
+  if (summary.routed.parameters > 0) std::fputs(RenderInt8(summary).c_str(), stdout);
   return summary.problems.empty() ? kExitOk : kExitFailure;
 }
 

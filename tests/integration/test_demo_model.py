@@ -11,6 +11,11 @@ MODEL = ROOT / "models/demo"
 PROBLEMS = problems.held_out_problems(100)  # 20 a kind, half of them French
 SAME_TEXTS = 20  # Two a kind and language.
 
+# How weights and rows may be rounded, and by how many points the share of right answers may fall.
+ROUNDED = {"bf16": dict(compute_dtype="bf16"), "int8": dict(weight_dtype="int8")}
+MAX_POINTS_LOST = 0.5
+ACCURACY_PROBLEMS = problems.held_out_problems(200)
+
 # An expert that the model needs, as models/demo/train/ablation.py found, and what is the most it may
 # get right without it. Fixed, since equal weights give equal answers everywhere.
 ZEROED_LAYER, ZEROED_EXPERT = 1, 3
@@ -50,6 +55,26 @@ def test_every_shard_computed_rows(demo, answers):
     wait_until(lambda: all(rows > 0 for rows in demo.expert_rows().values()), 30,
                "every shard computed something")
     assert len(demo.expert_rows()) == 3
+
+
+@pytest.fixture(scope="module")
+def right_in_f32():
+    with Cluster(MODEL, shards=3, compute_dtype="f32") as cluster:
+        return share_of_right(cluster)
+
+
+def share_of_right(cluster):
+    """In percent."""
+    score = scoring.score(ACCURACY_PROBLEMS, ask_problems(cluster, ACCURACY_PROBLEMS))
+    return 100 * score.overall.share
+
+
+@pytest.mark.parametrize("dtype", ROUNDED)
+def test_rounding_costs_next_to_no_answers(right_in_f32, dtype):
+    with Cluster(MODEL, shards=3, **ROUNDED[dtype]) as cluster:
+        right = share_of_right(cluster)
+    print(f"{dtype}: {right} % right, f32: {right_in_f32} %")
+    assert right >= right_in_f32 - MAX_POINTS_LOST
 
 
 @pytest.mark.parametrize("shards", [1, 5])

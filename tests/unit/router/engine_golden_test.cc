@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -60,16 +61,16 @@ std::vector<double> LogprobErrors(const GenerationOutput& output, const GoldenFi
 }
 
 /// What bf16 may cost against the f32 goldens.
-struct Bf16Limits {
-  double equal_sets = 0.97;     ///< At least this share of (token, layer) expert sets.
-  double mean_error = 0.02;     ///< Of the prompt's log-probabilities.
+struct Deviation {
+  double equal_sets = 0.97;     ///< Share of (token, layer) pairs with the golden set of experts.
+  double mean_error = 0.02;     ///< Of the prompts' log-probabilities.
   double replayed_error = 0.1;  ///< Largest, with the golden choices replayed.
 };
 
 /// The defaults are the goal. Where we miss it, so does the reference implementation in bf16
 /// (random weights make gates nearly tied and attention sharp), and what it measures is the limit:
 /// see docs/accuracy.md.
-Bf16Limits LimitsOf(const std::string& checkpoint) {
+Deviation Bf16LimitsOf(const std::string& checkpoint) {
   if (checkpoint == "mixtral") return {.mean_error = 0.1465};
   if (checkpoint == "deepseek_v2_lite") return {.mean_error = 0.0531, .replayed_error = 0.3087};
   if (checkpoint == "deepseek_v2") return {0.9228, 0.0996, 0.4204};
@@ -78,16 +79,65 @@ Bf16Limits LimitsOf(const std::string& checkpoint) {
   return {};
 }
 
-class EngineGolden : public ::testing::TestWithParam<std::string> {
- protected:
-  std::vector<GenerationRequest> PromptRequests(const GoldenFile& golden) {
-    std::vector<GenerationRequest> requests;
-    for (int p = 0; p < kPrompts; ++p) {
-      requests.push_back(GreedyRequest(golden.Ints(absl::StrCat("p", p, ".input_ids")), 1));
-    }
-    return requests;
+/// What docs/accuracy.md records, errors plus a tenth.
+Deviation Int8LimitsOf(const std::string& checkpoint) {
+  if (checkpoint == "olmoe") return {0.94, 0.066, 0.22};
+  if (checkpoint == "qwen3_moe") return {0.93, 0.079, 0.24};
+  if (checkpoint == "qwen3_moe_dense1") return {0.93, 0.068, 0.25};
+  if (checkpoint == "mixtral") return {0.94, 0.153, 0.45};
+  if (checkpoint == "deepseek_v2_lite") return {0.9, 0.122, 0.72};
+  if (checkpoint == "deepseek_v2") return {0.78, 0.257, 1.03};
+  if (checkpoint == "deepseek_v3") return {0.78, 0.338, 0.79};
+  return {0.77, 0.325, 0.94};  // deepseek_v3_fp8
+}
+
+std::vector<GenerationRequest> PromptRequests(const GoldenFile& golden) {
+  std::vector<GenerationRequest> requests;
+  for (int p = 0; p < kPrompts; ++p) {
+    requests.push_back(GreedyRequest(golden.Ints(absl::StrCat("p", p, ".input_ids")), 1));
   }
-};
+  return requests;
+}
+
+/// Measured over all prompts, which are computed once freely and once with the golden routing.
+Deviation DeviationFromGoldens(const std::string& checkpoint, HarnessOptions options) {
+  const GoldenFile golden(checkpoint);
+  RouterHarness router(checkpoint, std::move(options));
+  const std::vector<GenerationOutput> outputs = router.Generate(PromptRequests(golden));
+  std::vector<GenerationRequest> replays = PromptRequests(golden);
+  std::vector<std::int32_t> routing;
+  std::vector<std::int32_t> golden_routing;
+  double sum = 0;
+  int count = 0;
+  for (int p = 0; p < kPrompts; ++p) {
+    const std::string prompt = absl::StrCat("p", p);
+    EXPECT_TRUE(outputs[p].last.status.ok()) << outputs[p].last.status;
+    replays[p].replay_routed_experts = GoldenRouting(golden, router.config(), prompt);
+    const auto& experts = outputs[p].last.routed_experts;
+    const auto& expected = replays[p].replay_routed_experts;
+    routing.insert(routing.end(), experts.begin(), experts.end());
+    golden_routing.insert(golden_routing.end(), expected.begin(), expected.end());
+    for (double error : LogprobErrors(outputs[p], golden, prompt, router.config().vocab_size)) {
+      sum += error;
+      ++count;
+    }
+  }
+  Deviation measured = {EqualSets(routing, golden_routing, router.config().moe.gating.top_k),
+                        sum / count, 0};
+  const std::vector<GenerationOutput> replayed = router.Generate(std::move(replays));
+  for (int p = 0; p < kPrompts; ++p) {
+    EXPECT_TRUE(replayed[p].last.status.ok()) << replayed[p].last.status;
+    const auto errors =
+        LogprobErrors(replayed[p], golden, absl::StrCat("p", p), router.config().vocab_size);
+    for (double error : errors) measured.replayed_error = std::max(measured.replayed_error, error);
+  }
+  ::testing::Test::RecordProperty("equal_sets", absl::StrCat(measured.equal_sets));
+  ::testing::Test::RecordProperty("mean_error", absl::StrCat(measured.mean_error));
+  ::testing::Test::RecordProperty("largest_error_replayed", absl::StrCat(measured.replayed_error));
+  return measured;
+}
+
+class EngineGolden : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EngineGolden, F32GivesTheGoldenChoicesLogprobsAndTokens) {
   const GoldenFile golden(GetParam());
@@ -109,43 +159,21 @@ TEST_P(EngineGolden, F32GivesTheGoldenChoicesLogprobsAndTokens) {
 }
 
 TEST_P(EngineGolden, Bf16StaysCloseToTheGoldens) {
-  const GoldenFile golden(GetParam());
-  RouterHarness router(GetParam(), {.compute_dtype = base::DType::kBF16});
-  const std::vector<GenerationOutput> outputs = router.Generate(PromptRequests(golden));
-  std::vector<GenerationRequest> replays = PromptRequests(golden);
-  std::vector<std::int32_t> routing;
-  std::vector<std::int32_t> golden_routing;
-  double sum = 0;
-  int count = 0;
-  for (int p = 0; p < kPrompts; ++p) {
-    const std::string prompt = absl::StrCat("p", p);
-    ASSERT_TRUE(outputs[p].last.status.ok()) << outputs[p].last.status;
-    replays[p].replay_routed_experts = GoldenRouting(golden, router.config(), prompt);
-    const auto& experts = outputs[p].last.routed_experts;
-    const auto& expected = replays[p].replay_routed_experts;
-    routing.insert(routing.end(), experts.begin(), experts.end());
-    golden_routing.insert(golden_routing.end(), expected.begin(), expected.end());
-    for (double error : LogprobErrors(outputs[p], golden, prompt, router.config().vocab_size)) {
-      sum += error;
-      ++count;
-    }
-  }
-  const double equal = EqualSets(routing, golden_routing, router.config().moe.gating.top_k);
-  const Bf16Limits limits = LimitsOf(GetParam());
-  EXPECT_GE(equal, limits.equal_sets);
-  EXPECT_LE(sum / count, limits.mean_error);
-  const std::vector<GenerationOutput> replayed = router.Generate(std::move(replays));
-  double largest = 0;
-  for (int p = 0; p < kPrompts; ++p) {
-    ASSERT_TRUE(replayed[p].last.status.ok()) << replayed[p].last.status;
-    const auto errors =
-        LogprobErrors(replayed[p], golden, absl::StrCat("p", p), router.config().vocab_size);
-    for (double error : errors) largest = std::max(largest, error);
-  }
-  EXPECT_LE(largest, limits.replayed_error);
-  RecordProperty("equal_sets", absl::StrCat(equal));
-  RecordProperty("mean_error", absl::StrCat(sum / count));
-  RecordProperty("largest_error_replayed", absl::StrCat(largest));
+  const Deviation measured =
+      DeviationFromGoldens(GetParam(), {.compute_dtype = base::DType::kBF16});
+  const Deviation limits = Bf16LimitsOf(GetParam());
+  EXPECT_GE(measured.equal_sets, limits.equal_sets);
+  EXPECT_LE(measured.mean_error, limits.mean_error);
+  EXPECT_LE(measured.replayed_error, limits.replayed_error);
+}
+
+TEST_P(EngineGolden, Int8WeightsStayCloseToTheGoldens) {
+  const Deviation measured = DeviationFromGoldens(
+      GetParam(), {.compute_dtype = base::DType::kBF16, .weight_dtype = base::DType::kI8});
+  const Deviation limits = Int8LimitsOf(GetParam());
+  EXPECT_GE(measured.equal_sets, limits.equal_sets);
+  EXPECT_LE(measured.mean_error, limits.mean_error);
+  EXPECT_LE(measured.replayed_error, limits.replayed_error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, EngineGolden,
