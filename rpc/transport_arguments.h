@@ -14,4 +14,9 @@ inline constexpr int kConnectTimeoutMs = 5000;
 /// Dispatches have 1 MiB; placements of a large model are the largest other messages.
 inline constexpr int kMaxGrpcMessageBytes = 64 << 20;
 
+/// Calls in progress on one connection; further ones wait in the client.
+inline constexpr int kMaxConnectionStreams = 1024;
+/// Metadata of a call: names, values and 32 bytes for each pair.
+inline constexpr int kMaxMetadataBytes = 16 << 10;
+
 }  // namespace moesaic::rpc

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace moesaic::shard {
 
 std::uint64_t Work::bytes() const {
@@ -69,9 +71,10 @@ std::vector<Work> Batcher::Extract(Predicate wanted) {
 
 std::vector<Work> Batcher::Cancel(rpc::StreamId stream,
                                   absl::Span<const std::uint64_t> dispatch_ids) {
+  // A set: a message may list a million ids.
+  const absl::flat_hash_set<std::uint64_t> wanted(dispatch_ids.begin(), dispatch_ids.end());
   return Extract([&](const Work& work) {
-    return work.stream == stream && std::find(dispatch_ids.begin(), dispatch_ids.end(),
-                                              work.dispatch.dispatch_id) != dispatch_ids.end();
+    return work.stream == stream && wanted.contains(work.dispatch.dispatch_id);
   });
 }
 

@@ -8,8 +8,10 @@ import subprocess
 import time
 from urllib.parse import urlsplit
 
+import grpc
 import pytest
 
+import stubs
 from cluster import wait_until
 
 REQUEST = {"prompt": [5, 6, 7], "max_tokens": 4, "ignore_eos": True}
@@ -134,7 +136,7 @@ def test_vanished_clients_are_probed(served):
         assert "timer:(keepalive" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("name, request_bytes, statuses", [
+BROKEN = [
     ("headers", b"GET /health HTTP/1.1\r\n" + b"x: " + b"y" * (1 << 20) + b"\r\n\r\n", {431}),
     ("many headers", b"GET /health HTTP/1.1\r\n" + b"a: b\r\n" * 20000 + b"\r\n", {431}),
     ("url", b"GET /" + b"x" * (1 << 20) + b" HTTP/1.1\r\n\r\n", {431}),
@@ -159,7 +161,10 @@ def test_vanished_clients_are_probed(served):
     ("tls hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 507, {400}),
     ("http 2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 404, 405, 505}),
     ("version", b"GET /health HTTP/9.9\r\n\r\n", {400, 505}),
-])
+]
+
+
+@pytest.mark.parametrize("name, request_bytes, statuses", BROKEN, ids=[case[0] for case in BROKEN])
 def test_broken_and_oversized_requests(served, name, request_bytes, statuses):
     with raw(served) as connection:
         send_all(connection, request_bytes)
@@ -188,6 +193,17 @@ def test_pipelined_requests_are_answered_in_turn(served):
                            + b"GET /nothing HTTP/1.1\r\nconnection: close\r\n\r\n")
         answer = read_all(connection)
     assert answer.count(b"HTTP/1.1 200 ") == 500 and answer.count(b"HTTP/1.1 404 ") == 1
+
+
+def test_grpc_metadata_is_bounded(served):
+    with grpc.insecure_channel(served.child("router-1")["grpc"]) as channel:
+        stub = stubs.inference_grpc.InferenceStub(channel)
+        request = stubs.inference.GenerateRequest(
+            prompt_token_ids=stubs.inference.TokenIds(ids=[5, 6, 7]), max_tokens=1)
+        assert list(stub.Generate(request, metadata=[("x-a", "y" * 4000)]))
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub.Generate(request, metadata=[("x-a", "y" * (1 << 20))]))
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @pytest.mark.parametrize("garbage", [
