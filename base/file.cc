@@ -43,7 +43,6 @@ absl::Status WriteAll(int fd, std::string_view content, const std::string& path)
     if (n < 0) return ErrnoError("cannot write", path);
     content.remove_prefix(static_cast<std::size_t>(n));
   }
-  if (::fsync(fd) != 0) return ErrnoError("cannot sync", path);
   return absl::OkStatus();
 }
 
@@ -70,10 +69,19 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_by
 }
 
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content) {
+  return WriteFileAtomically(path, absl::MakeConstSpan(&content, 1));
+}
+
+absl::Status WriteFileAtomically(const std::string& path,
+                                 absl::Span<const std::string_view> pieces) {
   const std::string temporary = absl::StrCat(path, ".", ::getpid(), ".tmp");
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoError("cannot create", temporary);
-  absl::Status written = WriteAll(fd, content, temporary);
+  absl::Status written = absl::OkStatus();
+  for (const std::string_view piece : pieces) {
+    if (written.ok()) written = WriteAll(fd, piece, temporary);
+  }
+  if (written.ok() && ::fsync(fd) != 0) written = ErrnoError("cannot sync", temporary);
   ::close(fd);
   if (written.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
     written = ErrnoError("cannot replace", path);

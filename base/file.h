@@ -17,6 +17,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_by
 /// Replaces `path` so that a crash at any moment leaves the old or the new content whole:
 /// temporary file beside it, fsync, rename, fsync of the folder.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content);
+/// The same of `pieces` one after another.
+absl::Status WriteFileAtomically(const std::string& path,
+                                 absl::Span<const std::string_view> pieces);
 
 /// Makes a folder and those above it; one that exists is OK. Errors name the path.
 absl::Status MakeDirectory(const std::string& path);

@@ -236,57 +236,81 @@ absl::StatusOr<Source> Check(const WeightSource& source, DType storage) {
 
 }  // namespace
 
-std::size_t PackedMatrix::BytesOf(std::int64_t n, std::int64_t k, DType storage) {
-  const std::int64_t rows = (n + kPanel - 1) / kPanel * kPanel;
+std::array<std::size_t, 2> PackedMatrix::PartBytes(std::int64_t n, std::int64_t k, DType storage) {
+  const auto rows = static_cast<std::size_t>((n + kPanel - 1) / kPanel * kPanel);
   const bool scaled = storage == DType::kF8E4M3 || storage == DType::kI8;
   const std::int64_t stored_k = storage == DType::kI8 ? (k + 3) / 4 * 4 : k;
   const std::int64_t scale_blocks = scaled ? (k + kScaleBlock - 1) / kScaleBlock : 0;
-  return static_cast<std::size_t>(rows) *
-         (stored_k * base::DTypeBytes(storage) + scale_blocks * sizeof(float));
+  return {rows * stored_k * base::DTypeBytes(storage), rows * scale_blocks * sizeof(float)};
+}
+
+std::size_t PackedMatrix::BytesOf(std::int64_t n, std::int64_t k, DType storage) {
+  const auto [data, scales] = PartBytes(n, k, storage);
+  return data + scales;
+}
+
+absl::StatusOr<PackedMatrix> PackedMatrix::Allocate(std::int64_t n, std::int64_t k, DType storage) {
+  if (storage != DType::kF32 && storage != DType::kBF16 && storage != DType::kF8E4M3 &&
+      storage != DType::kI8) {
+    return Invalid(absl::StrCat("storage cannot be ", base::ToAbsl(base::DTypeName(storage))));
+  }
+  PackedMatrix matrix;
+  matrix.n_ = n;
+  matrix.k_ = k;
+  matrix.storage_ = storage;
+  const auto [data_bytes, scale_bytes] = PartBytes(n, k, storage);
+  MOESAIC_ASSIGN_OR_RETURN(matrix.data_, base::Buffer::Allocate(data_bytes));
+  MOESAIC_ASSIGN_OR_RETURN(matrix.scales_, base::Buffer::Allocate(scale_bytes));
+  return matrix;
+}
+
+std::array<absl::Span<const std::byte>, 2> PackedMatrix::parts() const {
+  return {absl::Span<const std::byte>(data_.As<std::byte>(), data_.bytes()),
+          absl::Span<const std::byte>(scales_.As<std::byte>(), scales_.bytes())};
+}
+
+absl::StatusOr<PackedMatrix> PackedMatrix::Restore(std::int64_t n, std::int64_t k, DType storage,
+                                                   absl::FunctionRef<absl::Status(Parts)> fill) {
+  MOESAIC_ASSIGN_OR_RETURN(PackedMatrix matrix, Allocate(n, k, storage));
+  MOESAIC_RETURN_IF_ERROR(
+      fill({absl::MakeSpan(matrix.data_.As<std::byte>(), matrix.data_.bytes()),
+            absl::MakeSpan(matrix.scales_.As<std::byte>(), matrix.scales_.bytes())}));
+  return matrix;
 }
 
 absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> sources,
                                                 DType storage, base::Device device,
                                                 base::ComputePool* pool) {
-  if (storage != DType::kF32 && storage != DType::kBF16 && storage != DType::kF8E4M3 &&
-      storage != DType::kI8) {
-    return Invalid(absl::StrCat("storage cannot be ", base::ToAbsl(base::DTypeName(storage))));
-  }
   if (sources.empty()) return Invalid("no source");
-  PackedMatrix matrix;
+  std::int64_t n = 0;
+  std::int64_t k = 0;
   std::vector<Source> checked;
   for (const WeightSource& source : sources) {
     MOESAIC_ASSIGN_OR_RETURN(Source s, Check(source, storage));
-    if (!checked.empty() && s.k != matrix.k_) return Invalid("sources differ in k");
-    s.n_begin = matrix.n_;
-    matrix.n_ += s.n;
-    matrix.k_ = s.k;
+    if (!checked.empty() && s.k != k) return Invalid("sources differ in k");
+    s.n_begin = n;
+    n += s.n;
+    k = s.k;
     if (s.n > 0) checked.push_back(s);
   }
-  matrix.storage_ = storage;
+  MOESAIC_ASSIGN_OR_RETURN(PackedMatrix matrix, Allocate(n, k, storage));
   const std::int64_t panels = matrix.panels();
-  const std::int64_t k = matrix.k_;
   const std::int64_t panel_elements = (storage == DType::kI8 ? (k + 3) / 4 * 4 : k) * kPanel;
-  MOESAIC_ASSIGN_OR_RETURN(
-      matrix.data_, base::Buffer::Allocate(panels * panel_elements * base::DTypeBytes(storage)));
-  const bool scaled = storage == DType::kF8E4M3 || storage == DType::kI8;
-  const std::int64_t panel_scales = scaled ? matrix.scale_blocks() * kPanel : 0;
-  MOESAIC_ASSIGN_OR_RETURN(matrix.scales_,
-                           base::Buffer::Allocate(panels * panel_scales * sizeof(float)));
+  const std::int64_t panel_scales = matrix.scale_blocks() * kPanel;
 
   std::atomic<bool> finite{true};
   const auto pack_panel = [&](std::int64_t panel) {
     const std::int64_t begin = panel * panel_elements;
     if (storage == DType::kF32) {
-      PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<float>() + begin, nullptr);
+      PackPanel(checked, panel, n, k, matrix.data_.As<float>() + begin, nullptr);
     } else if (storage == DType::kBF16) {
-      PackPanel(checked, panel, matrix.n_, k, matrix.data_.As<std::uint16_t>() + begin, nullptr);
+      PackPanel(checked, panel, n, k, matrix.data_.As<std::uint16_t>() + begin, nullptr);
     } else {
       std::uint8_t* const data = matrix.data_.As<std::uint8_t>() + begin;
       float* const scales = matrix.scales_.As<float>() + panel * panel_scales;
       if (storage == DType::kF8E4M3) {
-        PackPanel(checked, panel, matrix.n_, k, data, scales);
-      } else if (!QuantizePanel(checked, panel, matrix.n_, k, data, scales)) {
+        PackPanel(checked, panel, n, k, data, scales);
+      } else if (!QuantizePanel(checked, panel, n, k, data, scales)) {
         finite.store(false, std::memory_order_relaxed);
       }
     }

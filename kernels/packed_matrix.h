@@ -1,9 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/compute_pool.h"
@@ -44,6 +47,8 @@ class PackedMatrix {
 
   /// What bytes() of a packed [n, k] matrix is.
   static std::size_t BytesOf(std::int64_t n, std::int64_t k, base::DType storage);
+  /// The sizes of its parts().
+  static std::array<std::size_t, 2> PartBytes(std::int64_t n, std::int64_t k, base::DType storage);
 
   /// Packs `sources` stacked along n (gate above up, q above k above v …); all have the same k.
   /// Storage f32, bf16 (rounding once to nearest even) and i8 take every source type; fp8 takes fp8
@@ -55,6 +60,15 @@ class PackedMatrix {
   static absl::StatusOr<PackedMatrix> Pack(absl::Span<const WeightSource> sources,
                                            base::DType storage, base::Device device = {},
                                            base::ComputePool* pool = nullptr);
+
+  /// Its memory, for a copy on disk: weights, and scales (empty where the storage has none).
+  using Parts = std::array<absl::Span<std::byte>, 2>;
+  std::array<absl::Span<const std::byte>, 2> parts() const;
+  /// The matrix [n, k] of host memory whose parts() `fill` writes: as they were of one of the same
+  /// shape and storage in this kernel contract version. Errors: those of Pack for the storage, and
+  /// those of `fill`.
+  static absl::StatusOr<PackedMatrix> Restore(std::int64_t n, std::int64_t k, base::DType storage,
+                                              absl::FunctionRef<absl::Status(Parts)> fill);
 
   std::int64_t n() const { return n_; }
   std::int64_t k() const { return k_; }
@@ -71,6 +85,9 @@ class PackedMatrix {
   const float* scales() const { return scales_.As<float>(); }
 
  private:
+  /// [n, k] of zeros.
+  static absl::StatusOr<PackedMatrix> Allocate(std::int64_t n, std::int64_t k, base::DType storage);
+
   std::int64_t n_ = 0;
   std::int64_t k_ = 0;
   base::DType storage_ = base::DType::kF32;

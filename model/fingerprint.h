@@ -11,7 +11,7 @@ namespace moesaic::model {
 /// over config.json; then, per safetensors file in order of file name, its header and for each
 /// tensor in order of its data the first and last 4 KiB (a tensor of up to 8 KiB whole). Every
 /// part is preceded by its length as u64 little-endian. Reads at most 8 KiB a tensor.
-/// Errors: Internal when OpenSSL fails.
+/// Errors: Internal when OpenSSL fails; DataLoss for a file that cannot be read.
 absl::StatusOr<std::string> Fingerprint(const Checkpoint& checkpoint);
 
 }  // namespace moesaic::model

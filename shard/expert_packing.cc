@@ -61,11 +61,16 @@ absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
   return packed;
 }
 
-std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, const StorageRule& rule) {
+std::uint64_t PackedExpertShape::bytes() const {
+  return PackedMatrix::BytesOf(gate_up.n, gate_up.k, gate_up.storage) +
+         PackedMatrix::BytesOf(down.n, down.k, down.storage);
+}
+
+PackedExpertShape ShapeOf(const model::MlpWeights& weights, const StorageRule& rule) {
   const std::int64_t inter = weights.gate.tensor.dim(0);
   const std::int64_t hidden = weights.gate.tensor.dim(1);
-  return PackedMatrix::BytesOf(2 * inter, hidden, StorageFor(weights.gate.tensor.dtype, rule)) +
-         PackedMatrix::BytesOf(hidden, inter, StorageFor(weights.down.tensor.dtype, rule));
+  return {.gate_up = {2 * inter, hidden, StorageFor(weights.gate.tensor.dtype, rule)},
+          .down = {hidden, inter, StorageFor(weights.down.tensor.dtype, rule)}};
 }
 
 }  // namespace moesaic::shard

@@ -35,7 +35,20 @@ absl::StatusOr<PackedExpert> PackExpert(const model::Checkpoint& checkpoint,
                                         const model::MlpWeights& weights, const StorageRule& rule,
                                         base::ComputePool* pool);
 
-/// What PackExpert(...).bytes() would be, without reading a weight.
-std::uint64_t PackedExpertBytes(const model::MlpWeights& weights, const StorageRule& rule);
+/// Outputs, inputs and storage of a packed matrix.
+struct MatrixShape {
+  std::int64_t n = 0;
+  std::int64_t k = 0;
+  base::DType storage = base::DType::kF32;
+};
+struct PackedExpertShape {
+  MatrixShape gate_up;
+  MatrixShape down;
+
+  std::uint64_t bytes() const;
+};
+
+/// What PackExpert(...) has, without reading a weight.
+PackedExpertShape ShapeOf(const model::MlpWeights& weights, const StorageRule& rule);
 
 }  // namespace moesaic::shard

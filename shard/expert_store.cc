@@ -6,11 +6,74 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 
 namespace moesaic::shard {
 
 using placement::UnitKey;
+
+namespace {
+
+/// Units fetched at once: reading one while another is packed keeps disk and processors busy, and
+/// each needs memory for what it is packed from.
+constexpr int kUnitsAtATime = 4;
+
+/// The cache that the options ask for, if it can be used.
+std::unique_ptr<PackedCache> OpenCache(const ExpertStore::Options& options,
+                                       const placement::ExpertTopology& topology) {
+  if (options.cache_dir.empty()) return nullptr;
+  const auto name = [](base::DType dtype) { return base::ToAbsl(base::DTypeName(dtype)); };
+  // What a file takes beside the weights is less than a hundredth of them, or a few pages.
+  const std::uint64_t all_units =
+      topology.units_total() * (topology.unit_bytes + topology.unit_bytes / 100 + (64 << 10));
+  auto cache =
+      PackedCache::Open({.directory = options.cache_dir,
+                         .identity = absl::StrCat(
+                             "checkpoint ", options.fingerprint, "\nunit size ", options.unit_size,
+                             "\ncompute dtype ", name(options.compute_dtype), "\nweight dtype ",
+                             options.weight_dtype ? name(*options.weight_dtype) : "as stored"),
+                         .max_bytes = options.cache_bytes > 0 ? options.cache_bytes : all_units});
+  if (cache.ok()) return *std::move(cache);
+  base::LogWarning("starting without a cache of packed units: ", cache.status().ToString());
+  return nullptr;
+}
+
+/// Says how far a load is, now and then, and what it came to.
+class LoadProgress {
+ public:
+  LoadProgress(const base::Clock& clock, std::size_t units)
+      : clock_(clock), units_(units), begun_(clock.Monotonic()), said_(begun_) {}
+
+  void Add(std::uint64_t bytes, bool cached) {
+    ++loaded_;
+    bytes_ += bytes;
+    cached_ += cached ? 1 : 0;
+    const absl::Duration now = clock_.Monotonic();
+    if (now - said_ < absl::Seconds(5)) return;
+    said_ = now;
+    base::LogInfo("loading: ", loaded_, " of ", units_, " units");
+  }
+
+  void Finish() const {
+    if (units_ == 0) return;
+    base::LogInfo("loaded ", units_, " units of ", bytes_ / 1'000'000, " MB in ",
+                  absl::ToInt64Milliseconds(clock_.Monotonic() - begun_), " ms, ", cached_,
+                  " of them from the packed cache");
+  }
+
+ private:
+  const base::Clock& clock_;
+  const std::size_t units_;
+  const absl::Duration begun_;
+  absl::Duration said_;
+  std::size_t loaded_ = 0;
+  std::size_t cached_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
 
 std::uint64_t UnitWeights::bytes() const {
   std::uint64_t bytes = 0;
@@ -19,7 +82,8 @@ std::uint64_t UnitWeights::bytes() const {
 }
 
 absl::StatusOr<std::unique_ptr<ExpertStore>> ExpertStore::Create(
-    const model::Checkpoint& checkpoint, Options options, base::ComputePool& pool) {
+    const model::Checkpoint& checkpoint, Options options, base::ComputePool& pool,
+    const base::Clock& clock) {
   const model::ModelConfig& config = checkpoint.config();
   if (config.moe_layers.empty() || config.moe.num_experts < 1) {
     return absl::InvalidArgumentError(
@@ -44,17 +108,21 @@ absl::StatusOr<std::unique_ptr<ExpertStore>> ExpertStore::Create(
       .experts_per_layer = experts,
       .unit_size = options.unit_size,
       .unit_bytes = options.unit_size *
-                    PackedExpertBytes(first, {options.compute_dtype, options.weight_dtype})};
+                    ShapeOf(first, {options.compute_dtype, options.weight_dtype}).bytes()};
+  std::unique_ptr<PackedCache> cache = OpenCache(options, topology);
   return std::unique_ptr<ExpertStore>(
-      new ExpertStore(checkpoint, options, std::move(topology), pool));
+      new ExpertStore(checkpoint, options, std::move(topology), pool, clock, std::move(cache)));
 }
 
 ExpertStore::ExpertStore(const model::Checkpoint& checkpoint, Options options,
-                         placement::ExpertTopology topology, base::ComputePool& pool)
+                         placement::ExpertTopology topology, base::ComputePool& pool,
+                         const base::Clock& clock, std::unique_ptr<PackedCache> cache)
     : checkpoint_(checkpoint),
       options_(options),
       topology_(std::move(topology)),
       pool_(pool),
+      clock_(clock),
+      cache_(std::move(cache)),
       held_(std::make_shared<HeldUnits>(topology_.units_total())) {}
 
 absl::Status ExpertStore::Load(absl::Span<const UnitKey> units, absl::FunctionRef<void()> loaded) {
@@ -86,38 +154,83 @@ absl::Status ExpertStore::LoadInTurn(absl::Span<const UnitKey> units,
                                                      " bytes; ", used, " of ",
                                                      options_.memory_bytes, " are in use"));
   }
-  for (const UnitKey& key : missing) {
+  LoadProgress progress(clock_, missing.size());
+  const auto window = static_cast<std::size_t>(std::min(pool_.threads(), kUnitsAtATime));
+  for (std::size_t begin = 0; begin < missing.size(); begin += window) {
     {
       base::MutexLock lock(mutex_);
       if (stopped_) return absl::CancelledError("the expert store is stopping");
     }
-    MOESAIC_ASSIGN_OR_RETURN(auto unit, PackUnit(key));
-    Publish([&](auto& table) { table[topology_.NumberOf(key)] = std::move(unit); });
-    ++loads_total_;
-    loaded();
+    const auto keys = absl::MakeConstSpan(missing).subspan(begin, window);
+    std::vector<absl::StatusOr<Fetched>> fetched(keys.size());
+    pool_.ParallelFor(static_cast<std::int64_t>(keys.size()),
+                      [&](std::int64_t i) { fetched[i] = Fetch(keys[i]); });
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      MOESAIC_RETURN_IF_ERROR(fetched[i].status());
+      progress.Add(fetched[i]->unit->bytes(), fetched[i]->cached);
+      Publish(
+          [&](auto& table) { table[topology_.NumberOf(keys[i])] = std::move(fetched[i]->unit); });
+      ++loads_total_;
+      if (fetched[i]->cached) ++units_from_cache_;
+      loaded();
+    }
   }
+  progress.Finish();
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const UnitWeights>> ExpertStore::PackUnit(const UnitKey& key) const {
-  auto unit = std::make_shared<UnitWeights>();
+absl::StatusOr<ExpertStore::Fetched> ExpertStore::Fetch(const UnitKey& key) const {
   const model::WeightMap weights(checkpoint_);
   const std::uint32_t begin = key.unit.value() * topology_.unit_size;
   const std::uint32_t end = std::min(begin + topology_.unit_size, topology_.experts_per_layer);
+  std::vector<model::MlpWeights> experts;
+  std::vector<PackedExpertShape> shapes;
+  std::uint64_t bytes = 0;
   for (std::uint32_t expert = begin; expert < end; ++expert) {
-    MOESAIC_ASSIGN_OR_RETURN(const model::MlpWeights mlp,
+    MOESAIC_ASSIGN_OR_RETURN(model::MlpWeights mlp,
                              weights.RoutedExpert(key.layer, base::ExpertId(expert)));
+    shapes.push_back(ShapeOf(mlp, {options_.compute_dtype, options_.weight_dtype}));
+    experts.push_back(std::move(mlp));
+    bytes += shapes.back().bytes();
+  }
+  if (bytes > topology_.unit_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("layer ", key.layer.value(), " unit ", key.unit.value(), " takes ", bytes,
+                     " bytes, more than the ", topology_.unit_bytes, " of the first unit"));
+  }
+  auto unit = std::make_shared<UnitWeights>();
+  if (cache_ != nullptr) {
+    auto cached = cache_->Load(key, shapes, pool_);
+    if (cached.ok()) {
+      unit->experts = *std::move(cached);
+      return Fetched{std::move(unit), /*cached=*/true};
+    }
+    if (!absl::IsNotFound(cached.status())) {
+      base::LogWarning("packed unit not used: ", cached.status().ToString());
+    }
+  }
+  MOESAIC_ASSIGN_OR_RETURN(unit->experts, PackUnit(experts));
+  if (cache_ != nullptr) {
+    // A view of the unit's experts that keeps nothing alive.
+    cache_->Save(key, std::shared_ptr<const std::vector<PackedExpert>>(unit, &unit->experts));
+  }
+  return Fetched{std::move(unit), /*cached=*/false};
+}
+
+absl::StatusOr<std::vector<PackedExpert>> ExpertStore::PackUnit(
+    absl::Span<const model::MlpWeights> experts) const {
+  std::vector<PackedExpert> packed;
+  for (const model::MlpWeights& expert : experts) {
     MOESAIC_ASSIGN_OR_RETURN(
-        PackedExpert packed,
-        PackExpert(checkpoint_, mlp, {options_.compute_dtype, options_.weight_dtype}, &pool_));
-    unit->experts.push_back(std::move(packed));
+        PackedExpert one,
+        PackExpert(checkpoint_, expert, {options_.compute_dtype, options_.weight_dtype}, &pool_));
+    packed.push_back(std::move(one));
   }
-  if (unit->bytes() > topology_.unit_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "layer ", key.layer.value(), " unit ", key.unit.value(), " takes ", unit->bytes(),
-        " bytes, more than the ", topology_.unit_bytes, " of the first unit"));
-  }
-  return unit;
+  return packed;
+}
+
+void ExpertStore::FlushCache() {
+  if (cache_ != nullptr) cache_->Flush();
 }
 
 void ExpertStore::Unload(absl::Span<const UnitKey> units) {

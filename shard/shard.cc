@@ -312,12 +312,16 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Build(ShardOptions options,
     MOESAIC_RETURN_IF_ERROR(base::MakeDirectory(options.state_dir));
   }
   auto pool = std::make_unique<base::ComputePool>(options.threads);
-  MOESAIC_ASSIGN_OR_RETURN(auto store, ExpertStore::Create(*checkpoint,
-                                                           {.unit_size = options.unit_size,
-                                                            .memory_bytes = options.memory_bytes,
-                                                            .compute_dtype = options.compute_dtype,
-                                                            .weight_dtype = options.weight_dtype},
-                                                           *pool));
+  MOESAIC_ASSIGN_OR_RETURN(auto store,
+                           ExpertStore::Create(*checkpoint,
+                                               {.unit_size = options.unit_size,
+                                                .memory_bytes = options.memory_bytes,
+                                                .compute_dtype = options.compute_dtype,
+                                                .weight_dtype = options.weight_dtype,
+                                                .cache_dir = options.packed_cache_dir,
+                                                .cache_bytes = options.packed_cache_bytes,
+                                                .fingerprint = identity.model_fingerprint},
+                                               *pool, clock));
   auto impl = std::make_unique<Impl>(std::move(options), wire_dtype, std::move(checkpoint),
                                      std::move(identity), std::move(pool), std::move(store), clock);
   MOESAIC_RETURN_IF_ERROR(impl->Start());

@@ -32,7 +32,11 @@ struct ShardOptions {
   monitoring::NodeShare node_share;
   std::string http_address;  ///< host:port to serve /metrics on; empty = not served.
   std::string state_dir;     ///< Folder of the remembered assignment; empty = remember nothing.
-  std::string build;         ///< Build of the process, for people.
+  /// Folder of packed units, for a faster start (PackedCache); empty = none.
+  std::string packed_cache_dir;
+  std::uint64_t packed_cache_bytes =
+      0;              ///< Most the folder may take; 0 = all of the model's units.
+  std::string build;  ///< Build of the process, for people.
   /// Time for measuring what its work costs before it serves; zero = it learns while serving.
   absl::Duration calibration = absl::Milliseconds(100);
   std::uint32_t max_batch_rows = 4096;  ///< Most assignments one batch computes.

@@ -84,6 +84,7 @@ class Loader {
     MOESAIC_ASSIGN_OR_RETURN(const model::Weight embedding, weights_.Embedding());
     MOESAIC_RETURN_IF_ERROR(CheckFinite(embedding, "the embedding"));
     MOESAIC_ASSIGN_OR_RETURN(loaded.embedding, Copy(embedding.tensor));
+    checkpoint_.ReleasePages(embedding);
     bytes_ += loaded.embedding.memory.bytes();
     for (int i = 0; i < config_.num_layers; ++i) {
       MOESAIC_ASSIGN_OR_RETURN(DenseLayer layer, Layer(base::LayerId(i)));

@@ -22,6 +22,10 @@ void ShardFlags::Declare(FlagTable& table) {
       .Add("calibration-ms", calibration_ms,
            "Milliseconds in which a starting shard measures its speed; 0 = it learns while serving")
       ->check(CLI::Range(0.0, 60000.0));
+  table.Add("packed-cache", options.packed_cache_dir,
+            "Folder to keep packed weights in, for a faster start; shards may share it");
+  table.AddBytes("packed-cache-bytes", options.packed_cache_bytes,
+                 "Most that folder may take; 0 = what all experts of the model take");
   DeclareNodeFlags(table, options.zone, options.node_share);
   table.AddSwitch("insecure", options.insecure, "Allow listening beyond loopback without TLS");
 }

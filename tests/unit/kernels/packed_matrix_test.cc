@@ -58,6 +58,35 @@ TEST(PackedMatrixTest, BF16StorageRoundsOnce) {
   }
 }
 
+TEST(PackedMatrixTest, IsRestoredFromItsParts) {
+  const HostTensor scale = HostTensor::Random(DType::kF32, {1, 2}, 4);
+  for (const DType storage : {DType::kF32, DType::kBF16, DType::kF8E4M3, DType::kI8}) {
+    const HostTensor weight =
+        HostTensor::Random(storage == DType::kI8 ? DType::kBF16 : storage, {19, 131}, 3);
+    WeightSource source = {.weight = weight};
+    if (storage == DType::kF8E4M3) source.scale = scale.view();
+    const auto packed = PackedMatrix::Pack({source}, storage);
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    EXPECT_EQ(packed->parts()[0].size() + packed->parts()[1].size(), packed->bytes());
+    const auto restored =
+        PackedMatrix::Restore(19, 131, storage, [&](PackedMatrix::Parts to) -> absl::Status {
+          for (std::size_t i = 0; i < to.size(); ++i) {
+            EXPECT_EQ(to[i].size(), packed->parts()[i].size());
+            std::memcpy(to[i].data(), packed->parts()[i].data(), to[i].size());
+          }
+          return absl::OkStatus();
+        });
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_EQ(restored->parts(), packed->parts());
+    for (int n = 0; n < 19; ++n) {
+      ASSERT_EQ(reference::WeightAt(*restored, n, 130), reference::WeightAt(*packed, n, 130));
+    }
+  }
+  const auto failed = PackedMatrix::Restore(
+      19, 131, DType::kF32, [](PackedMatrix::Parts) { return absl::DataLossError("gone"); });
+  EXPECT_EQ(failed.status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST(PackedMatrixTest, StacksRowRangesAndTransposes) {
   const HostTensor a = HostTensor::Random(DType::kBF16, {5, 6}, 3);
   const HostTensor b = HostTensor::Random(DType::kF32, {20, 9}, 4);
