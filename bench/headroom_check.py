@@ -4,20 +4,21 @@ loads it to saturation with the same lengths, and compares.
 
     bench/headroom_check.py --url http://127.0.0.1:8000 [--light-share 0.3] [--seconds 20]
 
-Prints a line of JSON. The load generator is this process. `ratio` is the prediction over what was
+Prints a line of JSON. The load is `moesaic bench`, of $MOESAIC_BIN. `ratio` is the prediction over what was
 measured; `ratio_without_generator` takes the processor time of the generator off, as if the machine's
 processors had been the cluster's alone.
 """
 import argparse
-import concurrent.futures
-import http.client
 import json
 import os
-import random
-import threading
+import pathlib
+import subprocess
+import tempfile
 import time
-import urllib.parse
+import urllib.request
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
 # (prompt tokens, answer tokens), each range even.
 LENGTHS = {"chat": ((16, 96), (16, 64)), "short": ((4, 24), (64, 128))}
 SATURATING_CLIENTS = 96
@@ -31,67 +32,55 @@ def metric(text, name):
 
 
 class Load:
-    """Requests of one mix of lengths; a connection for each thread that asks."""
+    """Requests of one mix of lengths, made by `moesaic bench`."""
 
     def __init__(self, url, lengths, seed):
-        self.address = urllib.parse.urlsplit(url).netloc
-        self.lengths, self.random = LENGTHS[lengths], random.Random(seed)
-        self.local = threading.local()
-
-    def body(self):
-        prompt, answer = (self.random.randint(*bounds) for bounds in self.lengths)
-        return json.dumps({"prompt": [self.random.randint(10, 200) for _ in range(prompt)],
-                           "max_tokens": answer, "ignore_eos": True})
-
-    def send(self, method, path, body=None):
-        if not hasattr(self.local, "connection"):
-            self.local.connection = http.client.HTTPConnection(self.address, timeout=300)
-        self.local.connection.request(method, path, body, {"Content-Type": "application/json"})
-        answer = self.local.connection.getresponse()
-        text = answer.read().decode()
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status} {text}")
-        return text
+        self.url, self.lengths, self.seed = url, LENGTHS[lengths], seed
 
     def metrics(self):
-        return self.send("GET", "/metrics")
+        with urllib.request.urlopen(self.url + "/metrics", timeout=60) as answer:
+            return answer.read().decode()
+
+    def start(self, *load):
+        """`moesaic bench` under way; its report is for `finish`."""
+        prompt, answer = ("uniform:%d-%d" % bounds for bounds in self.lengths)
+        report = tempfile.NamedTemporaryFile(suffix=".json")
+        process = subprocess.Popen(
+            [BIN / "moesaic", "bench", "--url", self.url, "--prompt-tokens", prompt,
+             "--output-tokens", answer, "--token-ids", "10-200", "--warmup", "0", "--seed",
+             str(self.seed), "--json", report.name, *map(str, load)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return process, report
+
+    @staticmethod
+    def finish(process, report):
+        code = process.wait()
+        stage = json.loads(pathlib.Path(report.name).read_text())["stages"][0] if code == 0 else None
+        if stage is None or stage["requests_failed"]:
+            raise RuntimeError(f"moesaic bench ended with {code}: {stage and stage['failures']}")
+        return stage
 
     def paced(self, tokens_per_s, seconds):
         """Requests at random times, so many answer tokens a second."""
         rate = tokens_per_s / (sum(self.lengths[1]) / 2)
-        end = time.monotonic() + seconds
-        with concurrent.futures.ThreadPoolExecutor(SATURATING_CLIENTS) as pool:
-            sent = []
-            while time.monotonic() < end:
-                sent.append(pool.submit(self.send, "POST", "/v1/completions", self.body()))
-                time.sleep(self.random.expovariate(rate))
-            for request in sent:
-                request.result()
+        self.finish(*self.start("--rate", rate, "--duration-s", seconds))
 
     def saturate(self, seconds):
         """Clients that ask again as soon as they have their answer. Returns tokens per second without
-        ramp and tail, and the share of a processor this process took."""
-        end = time.monotonic() + seconds
-
-        def ask():
-            while time.monotonic() < end:
-                self.send("POST", "/v1/completions", self.body())
+        ramp and tail, and the share of a processor the generator took."""
+        running = self.start("--concurrency", SATURATING_CLIENTS, "--duration-s", seconds)
 
         def count():
             text = self.metrics()
-            tokens = sum(metric(text, f"moesaic_{name}_seconds_count")
-                         for name in ("inter_token_latency", "time_to_first_token"))
-            return time.monotonic(), time.process_time(), tokens
+            return time.monotonic(), sum(metric(text, f"moesaic_{name}_seconds_count") for name in
+                                         ("inter_token_latency", "time_to_first_token"))
 
-        with concurrent.futures.ThreadPoolExecutor(SATURATING_CLIENTS) as pool:
-            clients = [pool.submit(ask) for _ in range(SATURATING_CLIENTS)]
-            time.sleep(seconds * 0.3)
-            begin = count()
-            time.sleep(seconds * 0.6)
-            wall, cpu, tokens = (after - before for after, before in zip(count(), begin))
-            for client in clients:
-                client.result()
-        return tokens / wall, cpu / wall
+        time.sleep(seconds * 0.3)
+        begin = count()
+        time.sleep(seconds * 0.6)
+        wall, tokens = (after - before for after, before in zip(count(), begin))
+        stage = self.finish(*running)
+        return tokens / wall, stage["generator_cpu_s"] / stage["duration_s"]
 
 
 def check(arguments):

@@ -30,6 +30,7 @@ struct ResponseParser::State {
   bhttp::response_parser<bhttp::string_body> parser;
   SseParser events;
   std::string pending;
+  std::size_t header_bytes = 0;  // taken by the parser, while there is no end of it
   bool stopped = false;
 
   bool done() const { return stopped || parser.is_done(); }
@@ -84,6 +85,12 @@ absl::Status ResponseParser::Feed(std::string_view bytes, OnEvent on_event) {
     error_code error;
     const std::size_t used = state.parser.put(boost::asio::buffer(state.pending), error);
     state.pending.erase(0, used);
+    // Beast's own limit is for each piece in which a header comes, not for all of it.
+    if (!state.parser.is_header_done() &&
+        (state.header_bytes += used) + state.pending.size() > kMaxHeaderBytes) {
+      return absl::DataLossError(absl::StrCat("not an HTTP answer: its header is longer than ",
+                                              kMaxHeaderBytes, " bytes"));
+    }
     if (error && error != bhttp::error::need_more) return state.Malformed(error);
     MOESAIC_RETURN_IF_ERROR(state.DeliverEvents(on_event));
     if (error || used == 0) break;

@@ -25,7 +25,13 @@ inline constexpr GaugeDef kSaturationRatio{
 inline constexpr CounterDef kPreemptionsTotal{
     {"moesaic_preemptions_total",
      "Generations put back into the queue because KV blocks ran out."}};
-inline constexpr CounterDef kStepsTotal{{"moesaic_steps_total", "Steps computed."}};
+// Steps: prefill = with rows of prompts, decode = without.
+inline constexpr CounterDef kStepsTotal{{"moesaic_steps_total",
+                                         "Steps computed, by what was in them (prefill = rows of "
+                                         "prompts, among others; decode = none).",
+                                         {"step"}}};
+inline constexpr CounterDef kStepRowsTotal{
+    {"moesaic_step_rows_total", "Positions computed in steps.", {"step"}}};
 inline constexpr HistogramDef kStepDurationSeconds{
     {"moesaic_step_duration_seconds", "From the start of a step to its last result."},
     kTokenBounds,
@@ -34,9 +40,11 @@ inline constexpr HistogramDef kStepTokens{
     {"moesaic_step_tokens", "Positions computed in one step."}, kRowBounds, 7};
 inline constexpr CounterDef kStepPhaseSecondsTotal{
     {"moesaic_step_phase_seconds_total",
-     "Seconds of steps by phase (attention, gate, dispatch, shared, combine, sample, other), also "
-     "of steps that failed. dispatch = waiting for the shards.",
-     {"phase"}}};
+     "Seconds of steps by phase, also of steps that failed: attention, gate, shared, combine, "
+     "head, "
+     "sample, other, pack (rows for the wire) on this machine; wire, queue and expert (computing) "
+     "while it waits for the shards.",
+     {"step", "phase"}}};
 inline constexpr CounterDef kBusySecondsTotal{
     {"moesaic_busy_seconds_total",
      "Seconds this process computed, by phase of the work (prefill, decode). A process computes "

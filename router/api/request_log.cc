@@ -53,9 +53,10 @@ void LogRequest(const RequestLogLine& line) {
     fields.push_back({"first_token_seconds", *usage.first_token_seconds});
   }
   static constexpr std::array<std::string_view, kStepPhases> kPhaseFields = {
-      "step_attention_seconds", "step_gate_seconds",    "step_dispatch_seconds",
-      "step_shared_seconds",    "step_combine_seconds", "step_sample_seconds",
-      "step_other_seconds"};
+      "step_attention_seconds", "step_gate_seconds",  "step_shared_seconds",
+      "step_combine_seconds",   "step_head_seconds",  "step_sample_seconds",
+      "step_other_seconds",     "step_pack_seconds",  "step_wire_seconds",
+      "step_queue_seconds",     "step_expert_seconds"};
   for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
     fields.push_back({kPhaseFields[phase], line.steps.seconds[phase]});
   }

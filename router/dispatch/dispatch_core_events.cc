@@ -82,7 +82,9 @@ void ExpertDispatcher::Impl::OnReply(ShardLink& link, rpc::Lane lane, rpc::Dispa
   std::vector<Completion> completions;
   {
     base::MutexLock lock(mutex_);
-    plan->call->Filled(static_cast<std::int32_t>(accepted.copies.size()));
+    plan->call->Filled(static_cast<std::int32_t>(accepted.copies.size()),
+                       absl::Microseconds(reply.queue_wait_us),
+                       absl::Microseconds(reply.compute_us));
     plan->call->EndUse();
     CompleteIfDone(plan->call, completions);
   }

@@ -58,8 +58,13 @@ class ExpertCallState {
   void Claim(std::int32_t slot);
   /// Adds the machine time of answering a slot to what its token has cost.
   void AddWork(std::int32_t slot, double seconds, std::optional<double> price_per_second);
-  /// The claimed slots of one reply have been copied.
-  void Filled(std::int32_t slots) { unfinished_ -= slots; }
+  /// The claimed slots of one reply have been copied, which had waited and taken so long in the
+  /// shard.
+  void Filled(std::int32_t slots, absl::Duration queue_wait, absl::Duration compute) {
+    unfinished_ -= slots;
+    outcome_.last_queue_wait = queue_wait;
+    outcome_.last_compute = compute;
+  }
   /// Gives up on a token's open slots. The first status of a token counts.
   void FailToken(std::int32_t token, absl::Status status);
   /// Gives up on one open slot: its token goes on without it.

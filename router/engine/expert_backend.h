@@ -62,6 +62,9 @@ struct ExpertOutcome {
   std::vector<std::int32_t> skipped_slots;
   /// [tokens], answers that were used; empty when the backend does not say.
   std::vector<TokenWork> token_work;
+  /// Of the answer that came last: how long it waited in the shard, and how long its batch took.
+  absl::Duration last_queue_wait = {};
+  absl::Duration last_compute = {};
 };
 
 /// Where routed experts are computed: over gRPC in the router, in-process in tests. Thread-safe.

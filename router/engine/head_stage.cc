@@ -9,6 +9,7 @@
 #include "kernels/log_softmax.h"
 #include "kernels/rms_norm.h"
 #include "kernels/sampling.h"
+#include "router/engine/step_times.h"
 
 namespace moesaic::router {
 namespace {
@@ -91,7 +92,9 @@ absl::Status HeadStage::Launch(const EngineContext& context, const StepBatch& ba
       first_rows.back() + static_cast<std::int64_t>(batch.slices.back().tokens.size());
   for (std::size_t begin = 0; begin < rows_.size(); begin += chunk_rows_) {
     const Chunk chunk = ChunkAt(begin);
+    stream.SetTag(static_cast<int>(StepPhase::kHead));
     MOESAIC_RETURN_IF_ERROR(LaunchLogits(context, chunk, step_rows, stream));
+    stream.SetTag(static_cast<int>(StepPhase::kSample));
     stream.Enqueue([this, chunk](base::ComputePool& pool) { Sample(chunk, pool); });
     if (chunk.wants_logprobs) MOESAIC_RETURN_IF_ERROR(LaunchLogSoftmax(chunk, stream));
     stream.Enqueue([this, chunk, &result](base::ComputePool&) { Collect(chunk, result); });

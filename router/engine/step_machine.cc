@@ -162,13 +162,7 @@ void StepMachine::OnGateDone(Progress& progress) {
       MakeExpertCall(context, base::LayerId(progress.layer), progress.rows, progress.slot_offsets);
   call.trace_ids = progress.trace_ids;
   call.timeline = batch_.timeline;
-  env_.call_experts(call, [this, &progress](ExpertOutcome outcome) {
-    MarkDone(progress);
-    EndDispatch();
-    AddWork(progress, outcome.token_work);
-    OnExpertsDone(progress, outcome);
-  });
-  BeginDispatch();
+  BeginDispatch(progress, call);
   if (absl::Status launched = LaunchShared(progress); !launched.ok()) Abort(std::move(launched));
 }
 
@@ -269,16 +263,44 @@ void StepMachine::Observe(const Progress& progress) {
   });
 }
 
-void StepMachine::BeginDispatch() {
+void StepMachine::BeginDispatch(Progress& progress, const ExpertCall& call) {
+  const StreamMark begun = Mark();
+  progress.called_ns = begun.at_ns;
+  env_.call_experts(call, [this, &progress](ExpertOutcome outcome) {
+    MarkDone(progress);
+    EndDispatch(progress, outcome);
+    AddWork(progress, outcome.token_work);
+    OnExpertsDone(progress, outcome);
+  });
+  const std::int64_t packed = AtRestSince(begun);
+  packed_ns_ += packed;
+  packed_meanwhile_ns_ += packed;
   if (calls_in_flight_++ > 0) return;
-  dispatch_since_ns_ = NowNs(env_);
-  stream_at_dispatch_ = SumOf(env_.stream.RunNanoseconds());
+  waiting_since_ = Mark();
+  packed_meanwhile_ns_ = 0;
 }
 
-void StepMachine::EndDispatch() {
-  if (--calls_in_flight_ > 0) return;
-  const std::int64_t ran = SumOf(env_.stream.RunNanoseconds()) - stream_at_dispatch_;
-  waited_ns_ += std::max<std::int64_t>(0, NowNs(env_) - dispatch_since_ns_ - ran);
+void StepMachine::EndDispatch(const Progress& progress, const ExpertOutcome& outcome) {
+  --calls_in_flight_;
+  const StreamMark now = Mark();
+  const WaitShares shares =
+      DivideWait(AtRestSince(waiting_since_) - packed_meanwhile_ns_, now.at_ns - progress.called_ns,
+                 absl::ToInt64Nanoseconds(outcome.last_queue_wait),
+                 absl::ToInt64Nanoseconds(outcome.last_compute));
+  waited_.wire += shares.wire;
+  waited_.queue += shares.queue;
+  waited_.expert += shares.expert;
+  waiting_since_ = now;
+  packed_meanwhile_ns_ = 0;
+}
+
+StepMachine::StreamMark StepMachine::Mark() const {
+  return {NowNs(env_), SumOf(env_.stream.RunNanoseconds())};
+}
+
+std::int64_t StepMachine::AtRestSince(const StreamMark& mark) const {
+  const StreamMark now = Mark();
+  return std::max<std::int64_t>(0, now.at_ns - mark.at_ns - (now.ran_ns - mark.ran_ns));
 }
 
 void StepMachine::AddWork(const Progress& progress, const std::vector<TokenWork>& work) {
@@ -295,11 +317,14 @@ void StepMachine::AddWork(const Progress& progress, const std::vector<TokenWork>
 StepTimes StepMachine::Times() const {
   StepTimes times;
   const auto stream_after = env_.stream.RunNanoseconds();
-  for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
+  for (std::size_t phase = 0; phase < kStreamPhases; ++phase) {
     times.seconds[phase] = 1e-9 * static_cast<double>(stream_after[phase] - stream_before_[phase]);
   }
-  times[StepPhase::kDispatch] = 1e-9 * static_cast<double>(waited_ns_);
-  // Planning, sending and forming the answer are this thread's own work.
+  times[StepPhase::kPack] = 1e-9 * static_cast<double>(packed_ns_);
+  times[StepPhase::kWire] = 1e-9 * static_cast<double>(waited_.wire);
+  times[StepPhase::kQueue] = 1e-9 * static_cast<double>(waited_.queue);
+  times[StepPhase::kExpert] = 1e-9 * static_cast<double>(waited_.expert);
+  // Laying out and forming the answer are this thread's own work.
   const double all = 1e-9 * static_cast<double>(NowNs(env_) - started_ns_);
   times[StepPhase::kOther] += std::max(0.0, all - times.total());
   return times;
@@ -331,7 +356,6 @@ void StepMachine::LaunchHead() {
       first_rows.push_back(row);
       row += static_cast<std::int32_t>(slice.tokens.size());
     }
-    Tag(StepPhase::kSample);
     absl::Status launched =
         env_.head.Launch(env_.context, batch_, first_rows, result_, env_.stream);
     if (!launched.ok()) Abort(std::move(launched));

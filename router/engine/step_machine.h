@@ -16,6 +16,7 @@
 #include "router/engine/head_stage.h"
 #include "router/engine/step_batch.h"
 #include "router/engine/step_layout.h"
+#include "router/engine/wait_shares.h"
 
 namespace moesaic::router {
 
@@ -58,12 +59,18 @@ class StepMachine {
 
  private:
   enum class State { kDense, kGating, kExperts, kDone };
+  /// A moment, and how long the stream had worked until then.
+  struct StreamMark {
+    std::int64_t at_ns = 0;
+    std::int64_t ran_ns = 0;
+  };
   struct Progress {
     MicroBatch rows;
     State state = State::kDense;
     std::size_t layer = 0;
     std::int32_t moe_index = 0;  ///< MoE layers before `layer`.
     std::vector<std::int32_t> slot_offsets;
+    std::int64_t called_ns = 0;  ///< When the experts were called.
     std::vector<bool> degraded;  ///< [rows], lacked experts in some layer; empty while none did.
     std::vector<const monitoring::TraceId*> trace_ids;  ///< [rows]; empty when there are none.
     LayerSpan span;                                     ///< Kept where there is a timeline.
@@ -93,9 +100,13 @@ class StepMachine {
   void Observe(const Progress& progress);
   /// What is launched from now on counts for `phase`.
   void Tag(StepPhase phase) { env_.stream.SetTag(static_cast<int>(phase)); }
-  /// A call is with the shards from now on, or no longer.
-  void BeginDispatch();
-  void EndDispatch();
+  /// Hands a call to the backend; from then on it is with the shards.
+  void BeginDispatch(Progress& progress, const ExpertCall& call);
+  /// It is no longer: what was waited since the last time goes to the phases it passed through.
+  void EndDispatch(const Progress& progress, const ExpertOutcome& outcome);
+  StreamMark Mark() const;
+  /// Nanoseconds since `mark` in which the stream had nothing to do.
+  std::int64_t AtRestSince(const StreamMark& mark) const;
   /// Adds what the shards computed to the slices.
   void AddWork(const Progress& progress, const std::vector<TokenWork>& work);
   StepTimes Times() const;
@@ -119,9 +130,10 @@ class StepMachine {
   const std::int64_t started_ns_;
   const std::array<std::int64_t, base::CpuStream::kTags> stream_before_;
   int calls_in_flight_ = 0;
-  std::int64_t dispatch_since_ns_ = 0;
-  std::int64_t stream_at_dispatch_ = 0;
-  std::int64_t waited_ns_ = 0;  // with the stream at rest
+  StreamMark waiting_since_;
+  std::int64_t packed_meanwhile_ns_ = 0;
+  std::int64_t packed_ns_ = 0;  // with the stream at rest, as with waiting
+  WaitShares waited_;
 };
 
 }  // namespace moesaic::router

@@ -32,7 +32,7 @@ void CapacityModel::OnStep(const StepSample& step, absl::Duration now) {
                            .experts = static_cast<double>(step.experts)};
   base::MutexLock lock(mutex_);
   Fade(now);
-  fit_.Add(terms, {.total = step.seconds, .waiting = step.times[StepPhase::kDispatch]});
+  fit_.Add(terms, {.total = step.seconds, .waiting = step.times.waiting()});
   steps_ += 1;
   rows_ += rows;
   if (limits_.experts > 0) {

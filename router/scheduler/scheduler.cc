@@ -333,13 +333,15 @@ StepSample Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepR
   SchedulerMetrics& metrics = *options_.metrics;
   const std::int32_t rows = sample.prefill_rows + sample.decode_rows;
   const double busy_per_row = sample.times.busy() / rows;
-  metrics.steps.Increment();
+  SchedulerMetrics::OfSteps& of_steps = sample.prefill_rows > 0 ? metrics.prefill : metrics.decode;
+  of_steps.steps.Increment();
+  of_steps.rows.Increment(rows);
   metrics.step_duration.Observe(sample.times.total());
   metrics.step_tokens.Observe(rows);
   metrics.busy_prefill.Increment(busy_per_row * sample.prefill_rows);
   metrics.busy_decode.Increment(busy_per_row * sample.decode_rows);
   for (std::size_t phase = 0; phase < kStepPhases; ++phase) {
-    metrics.phases[phase].Increment(sample.times.seconds[phase]);
+    of_steps.phases[phase].Increment(sample.times.seconds[phase]);
   }
   return sample;
 }

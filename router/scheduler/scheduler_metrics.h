@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "monitoring/registry.h"
@@ -10,24 +11,36 @@ namespace moesaic::router {
 /// The series the scheduler records itself, looked up once. Thread-safe.
 struct SchedulerMetrics {
   explicit SchedulerMetrics(monitoring::Registry& registry)
-      : steps(registry.Get(monitoring::metrics::kStepsTotal)),
+      : prefill(registry, "prefill"),
+        decode(registry, "decode"),
         step_duration(registry.Get(monitoring::metrics::kStepDurationSeconds)),
         step_tokens(registry.Get(monitoring::metrics::kStepTokens)),
         queue_wait(registry.Get(monitoring::metrics::kQueueWaitSeconds, {"normal"})),
         busy_prefill(registry.Get(monitoring::metrics::kBusySecondsTotal, {"prefill"})),
-        busy_decode(registry.Get(monitoring::metrics::kBusySecondsTotal, {"decode"})) {
-    for (const std::string_view phase : kStepPhaseNames) {
-      phases.push_back(registry.Get(monitoring::metrics::kStepPhaseSecondsTotal, {phase}));
-    }
-  }
+        busy_decode(registry.Get(monitoring::metrics::kBusySecondsTotal, {"decode"})) {}
 
-  monitoring::Counter steps;
+  /// Of steps of one kind.
+  struct OfSteps {
+    OfSteps(monitoring::Registry& registry, std::string_view kind)
+        : steps(registry.Get(monitoring::metrics::kStepsTotal, {kind})),
+          rows(registry.Get(monitoring::metrics::kStepRowsTotal, {kind})) {
+      for (const std::string_view phase : kStepPhaseNames) {
+        phases.push_back(registry.Get(monitoring::metrics::kStepPhaseSecondsTotal, {kind, phase}));
+      }
+    }
+
+    monitoring::Counter steps;
+    monitoring::Counter rows;
+    std::vector<monitoring::Counter> phases;  ///< By StepPhase.
+  };
+
+  OfSteps prefill;  ///< Steps with rows of prompts.
+  OfSteps decode;   ///< Steps without.
   monitoring::Histogram step_duration;
   monitoring::Histogram step_tokens;
   monitoring::Histogram queue_wait;
   monitoring::Counter busy_prefill;
   monitoring::Counter busy_decode;
-  std::vector<monitoring::Counter> phases;  ///< By StepPhase.
 };
 
 }  // namespace moesaic::router

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "services/cli/bench/bench_plot.h"
 #include "services/cli/bench/bench_report.h"
 #include "services/cli/cluster_file.h"
 #include "services/cli/commands.h"
@@ -24,6 +27,7 @@ constexpr int kMaxConcurrency = 16384;
 constexpr absl::Duration kOpenLoopDuration = absl::Seconds(30);
 constexpr std::int64_t kRequestsPerClient = 4;
 constexpr std::int64_t kFewestRequests = 16;
+constexpr absl::Duration kMetricsTimeout = absl::Seconds(30);
 
 struct BenchFlags {
   std::string state_dir = DefaultStateDir();
@@ -44,6 +48,8 @@ struct BenchFlags {
   std::uint64_t seed = 1;
   double timeout_s = 600;
   std::string json;
+  std::string plot;
+  bool profile = false;
 };
 
 /// As many connections as the system lets this process have.
@@ -86,11 +92,13 @@ absl::StatusOr<std::vector<LoadStage>> PlanStages(const BenchFlags& flags) {
   return stages;
 }
 
-/// Runs the warm-up and the stages one after the other; an interrupt ends them early.
+/// Runs the warm-up and the loads one after the other; an interrupt ends them early.
 class BenchRun {
  public:
-  BenchRun(http::ConcurrentClient& client, const BenchTarget& target, const RequestMaker& maker)
-      : client_(client), target_(target), maker_(maker) {}
+  /// `profiling`: how to ask the router where its time goes; nullopt = it is not asked.
+  BenchRun(http::ConcurrentClient& client, const BenchTarget& target, const RequestMaker& maker,
+           std::optional<http::ClientOptions> profiling)
+      : client_(client), target_(target), maker_(maker), profiling_(profiling) {}
 
   /// False when it was interrupted.
   bool WarmUp(int requests) {
@@ -105,10 +113,31 @@ class BenchRun {
     return result;
   }
 
+  /// Run, and the router's profile where that was asked for. Errors: of the look before; when the
+  /// one after fails, there is a warning and no profile.
+  absl::StatusOr<LoadResult> Measure(const LoadStage& stage) {
+    if (!profiling_) return Run(stage);
+    MOESAIC_ASSIGN_OR_RETURN(const StepCounters before,
+                             FetchStepCounters(target_.base_url, *profiling_));
+    LoadResult result = Run(stage);
+    http::ClientOptions options = *profiling_;
+    options.interrupt_fd = -1;  // an interrupt has ended the load, not the report
+    absl::StatusOr<StepCounters> after = FetchStepCounters(target_.base_url, options);
+    absl::StatusOr<StepProfile> profile =
+        after.ok() ? ProfileBetween(before, *after) : absl::StatusOr<StepProfile>(after.status());
+    if (profile.ok()) {
+      result.profile = *std::move(profile);
+    } else {
+      Fail("bench", absl::StrCat("no profile: ", profile.status().message()));
+    }
+    return result;
+  }
+
  private:
   http::ConcurrentClient& client_;
   const BenchTarget& target_;
   const RequestMaker& maker_;
+  const std::optional<http::ClientOptions> profiling_;
   std::uint64_t next_request_ = 0;
 };
 
@@ -146,14 +175,31 @@ absl::StatusOr<BenchReport> Measure(BenchFlags flags) {
           report.target.base_url,
           {.call_timeout = absl::Seconds(flags.timeout_s), .interrupt_fd = interrupt.fd()},
           base::Clock::Real()));
-  BenchRun run(*client, report.target, maker);
+  std::optional<http::ClientOptions> profiling;
+  if (flags.profile) {
+    profiling = {.read_timeout = kMetricsTimeout, .interrupt_fd = interrupt.fd()};
+    // Says so before the load when this is no router.
+    MOESAIC_RETURN_IF_ERROR(FetchStepCounters(report.target.base_url, *profiling).status());
+  }
+  BenchRun run(*client, report.target, maker, profiling);
   if (!run.WarmUp(flags.warmup)) return absl::CancelledError("interrupted in the warm-up");
   for (const LoadStage& stage : stages) {
     std::fprintf(stderr, "moesaic bench: %s\n", StageName(stage).c_str());
-    report.stages.push_back(run.Run(stage));
+    MOESAIC_ASSIGN_OR_RETURN(LoadResult result, run.Measure(stage));
+    report.stages.push_back(std::move(result));
     if (report.stages.back().interrupted) break;
   }
   return report;
+}
+
+absl::Status WriteFiles(const BenchFlags& flags, const BenchReport& report) {
+  if (!flags.json.empty()) {
+    const std::string text =
+        BenchJson(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+    MOESAIC_RETURN_IF_ERROR(base::WriteFileAtomically(flags.json, text + "\n"));
+  }
+  if (flags.plot.empty()) return absl::OkStatus();
+  return base::WriteFileAtomically(flags.plot, BenchPlot(report));
 }
 
 int Bench(const BenchFlags& flags) {
@@ -164,11 +210,8 @@ int Bench(const BenchFlags& flags) {
     return absl::IsInvalidArgument(report.status()) ? kExitUsage : kExitFailure;
   }
   std::fputs(BenchTable(*report).c_str(), stdout);
-  if (!flags.json.empty()) {
-    const absl::Status written = base::WriteFileAtomically(
-        flags.json,
-        BenchJson(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-    if (!written.ok()) return Fail("bench", std::string(written.message()));
+  if (const absl::Status written = WriteFiles(flags, *report); !written.ok()) {
+    return Fail("bench", std::string(written.message()));
   }
   const bool any_ok = std::any_of(report->stages.begin(), report->stages.end(),
                                   [](const LoadResult& result) { return result.ok > 0; });
@@ -264,6 +307,9 @@ void AddBenchCommand(CLI::App& app, Command& run) {
   DeclareLoad(*command, *flags);
   DeclareRequests(*command, *flags);
   command->add_option("--json", flags->json, "Write the report to this file too");
+  command->add_option("--plot", flags->plot, "Write a plot of the sweep to this file, as SVG");
+  command->add_flag("--profile", flags->profile,
+                    "Of a Moesaic router: where the time of its steps went");
   command->callback([flags, &run] { run = [flags] { return Bench(*flags); }; });
 }
 

@@ -86,7 +86,7 @@ def test_one_line_a_request_with_its_ids_and_phases(cluster):
     phases = line["queue_seconds"] + line["prefill_seconds"] + line["decode_seconds"]
     assert 0 < phases <= line["seconds"] and line["first_token_seconds"] <= line["seconds"]
     steps = sum(value for name, value in line.items() if name.startswith("step_"))
-    assert 0 < line["step_dispatch_seconds"] < steps <= line["seconds"]
+    assert 0 < line["step_expert_seconds"] < steps <= line["seconds"]
     assert line["router_seconds"] > 0 and line["shard_seconds"] > 0
     assert "prompt" not in line
 

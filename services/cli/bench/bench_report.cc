@@ -146,6 +146,7 @@ Json StageJson(const LoadResult& result) {
   json["time_per_output_token_s"] = SummaryJson(result.per_token);
   json["end_to_end_s"] = SummaryJson(result.end_to_end);
   if (stage.arrivals) json["sent_late_s"] = SummaryJson(result.lateness);
+  if (result.profile) json["profile"] = ProfileJson(*result.profile);
   return json;
 }
 
@@ -171,6 +172,10 @@ std::string BenchTable(const BenchReport& report) {
   std::string remarks;
   for (const LoadResult& result : report.stages) remarks += Remarks(result);
   if (!remarks.empty()) absl::StrAppend(&text, "\n", remarks);
+  for (const LoadResult& result : report.stages) {
+    if (!result.profile) continue;
+    absl::StrAppend(&text, "\n", StageName(result.stage), "\n", ProfileTable(*result.profile));
+  }
   return text;
 }
 

@@ -18,6 +18,7 @@
 #include "services/cli/bench/arrivals.h"
 #include "services/cli/bench/request_maker.h"
 #include "services/cli/bench/samples.h"
+#include "services/cli/bench/step_profile.h"
 
 namespace moesaic::services {
 
@@ -59,6 +60,7 @@ struct LoadResult {
   Samples per_token;   ///< Of each answer: first to last chunk, over its tokens but one.
   Samples end_to_end;  ///< To the end of the answer.
   Samples lateness;    ///< Open loop: how late the generator sent.
+  std::optional<StepProfile> profile = {};  ///< Of the router meanwhile; set by who asked it.
 };
 
 /// Puts one load on a server and measures. Everything happens on the caller's thread. For one Run.

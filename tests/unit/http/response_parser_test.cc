@@ -86,6 +86,14 @@ TEST(ResponseParserTest, ALineWithoutEndIsBounded) {
       absl::StatusCode::kDataLoss);
 }
 
+TEST(ResponseParserTest, HeaderIsBounded) {
+  ResponseParser parser(ResponseParser::Body::kEvents, 10);
+  std::vector<std::string> events;
+  std::string header = "HTTP/1.1 200 OK\r\n";
+  for (int i = 0; i < 20'000; ++i) header += "x: y\r\n";
+  EXPECT_EQ(Feed(parser, header, 4096, events).code(), absl::StatusCode::kDataLoss);
+}
+
 TEST(ResponseParserTest, EndsTooEarly) {
   std::vector<std::string> events;
   for (const char* text :

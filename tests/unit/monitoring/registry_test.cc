@@ -43,7 +43,7 @@ TEST(RegistryTest, ScrapeRefreshesGauges) {
 
 TEST(RegistryTest, ACounterFollowsATotalUpwards) {
   Registry registry;
-  Counter counter = registry.Get(metrics::kStepsTotal);
+  Counter counter = registry.Get(metrics::kPreemptionsTotal);
   RaiseTo(5, counter);
   EXPECT_EQ(counter.Value(), 5);
   RaiseTo(3, counter);

@@ -12,7 +12,7 @@ StepSample Step(int prefill, int decode, int ended_prompts) {
                   .sampled_rows = decode + ended_prompts,
                   .seconds = 5e-3 + 3e-4 * (prefill + decode),
                   .times = {}};
-  step.times[StepPhase::kDispatch] = 3e-3 + 2e-4 * (prefill + decode);
+  step.times[StepPhase::kExpert] = 3e-3 + 2e-4 * (prefill + decode);
   return step;
 }
 

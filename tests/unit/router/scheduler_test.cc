@@ -243,12 +243,12 @@ TEST_F(SchedulerTest, GivesEveryRequestItsPartOfTheTimeOfItsSteps) {
   Settle();
   StepTimes times;
   times[StepPhase::kAttention] = 3;
-  times[StepPhase::kDispatch] = 10;
+  times[StepPhase::kExpert] = 10;
   runner_.Finish(7, -1, 0, times);
   a.WaitFor(0);
   EXPECT_EQ(first->Total().work.prefill.router_seconds, 3);
   EXPECT_EQ(first->Total().work.prefill.cost, 1.5);
-  EXPECT_EQ(first->Total().steps[StepPhase::kDispatch], 10);
+  EXPECT_EQ(first->Total().steps[StepPhase::kExpert], 10);
   // One row goes on with the first, six are the second's prompt.
   EXPECT_EQ(runner_.Started(), (Slices{{3, 1, true}, {0, 6, true}}));
   times[StepPhase::kAttention] = 14;
@@ -259,7 +259,10 @@ TEST_F(SchedulerTest, GivesEveryRequestItsPartOfTheTimeOfItsSteps) {
   EXPECT_EQ(second->Total().work.prefill.router_seconds, 12) << "although it failed";
   EXPECT_EQ(metrics.busy_prefill.Value(), 15);
   EXPECT_EQ(metrics.busy_decode.Value(), 2);
-  EXPECT_EQ(metrics.phases[static_cast<std::size_t>(StepPhase::kDispatch)].Value(), 20);
+  EXPECT_EQ(metrics.prefill.phases[static_cast<std::size_t>(StepPhase::kExpert)].Value(), 20);
+  EXPECT_EQ(metrics.prefill.steps.Value(), 2) << "the second has rows of a prompt too";
+  EXPECT_EQ(metrics.prefill.rows.Value(), 10);
+  EXPECT_EQ(metrics.decode.steps.Value(), 0);
   Settle();  // a sample comes when the next step has begun
   ASSERT_EQ(samples.size(), 2u);
   EXPECT_EQ(samples[1].prefill_rows, 6);
