@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/check.h"
 #include "base/clock.h"
+#include "base/tensor.h"
 #include "bench/int8_limits.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -22,13 +24,17 @@ HWY_BEFORE_NAMESPACE();
 namespace moesaic::kernels {
 namespace HWY_NAMESPACE {
 
+/// Floats ahead of use at which memory is prefetched.
+inline constexpr std::int64_t kPrefetchFloats = 1024;
+
 /// Sums n floats, n a multiple of 128, in eight independent vectors: bound by memory.
 float StreamRead(const float* x, std::int64_t n) {
   constexpr std::int64_t kVectors = 8;
   VF sum[kVectors];
   for (VF& s : sum) s = hn::Zero(DF());
   for (std::int64_t i = 0; i < n; i += kVectors * kVectorLanes) {
-    for (std::int64_t v = 0; v < kVectors; ++v) {
+    MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
+      PrefetchWeights(x + i + v * kVectorLanes + kPrefetchFloats);
       sum[v] = hn::Add(sum[v], LoadF32(x + i + v * kVectorLanes));
     }
   }
@@ -87,15 +93,18 @@ MachineLimits MeasureMachineLimits(base::ComputePool& pool) {
   constexpr std::int64_t kFloats = std::int64_t{1} << 26;  // 256 MiB
   constexpr std::int64_t kPieces = 64;
   constexpr std::int64_t kFmaRounds = 2'000'000;
-  const std::vector<float> memory(kFloats, 1.0f);
+  // As weights lie in memory: in huge pages where the machine has them.
+  auto allocated = base::Buffer::Allocate(kFloats * sizeof(float));
+  MOESAIC_CHECK(allocated.ok());
+  const float* const memory = allocated->As<float>();
+  std::fill_n(allocated->As<float>(), kFloats, 1.0f);
   std::vector<float> values(pool.threads() * 16);  // a cache line each
   MachineLimits limits;
   for (int round = 0; round < kRounds; ++round) {
     std::vector<float> totals(kPieces);
     const double read_s = SecondsOf([&] {
       pool.ParallelFor(kPieces, [&](std::int64_t i) {
-        totals[i] =
-            kernels::RunStreamRead(memory.data() + i * (kFloats / kPieces), kFloats / kPieces);
+        totals[i] = kernels::RunStreamRead(memory + i * (kFloats / kPieces), kFloats / kPieces);
       });
     });
     limits.read_bytes_per_s = std::max(limits.read_bytes_per_s, kFloats * sizeof(float) / read_s);
