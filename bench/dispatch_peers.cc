@@ -81,20 +81,21 @@ std::int64_t Nanoseconds() {
       .count();
 }
 
-void ServeDispatch(int port_pipe, int stop_pipe, bool hand_off) {
+void ServeDispatch(int port_pipe, int stop_pipe, const ServeOptions& options) {
   rpc::BufferPool pool;
-  NullShard shard(pool, hand_off);
-  auto server = rpc::StartServer({.dispatch = &shard.server()});
+  NullShard shard(pool, options.hand_off);
+  auto server = rpc::StartServer({.credentials = options.credentials, .dispatch = &shard.server()});
   MOESAIC_CHECK(server.ok());
   TellPort(port_pipe, (*server)->port());
   WaitForEnd(stop_pipe);
 }
 
-DispatchLoop::DispatchLoop(int port) : poller_(kSpin) {
+DispatchLoop::DispatchLoop(int port, const rpc::Credentials& credentials) : poller_(kSpin) {
   poller_.Start();
-  auto client = rpc::DispatchClient::Start(
-      {.address = absl::StrCat("127.0.0.1:", port), .hello = Hello("router")}, poller_, pool_,
-      *this);
+  auto client = rpc::DispatchClient::Start({.address = absl::StrCat("127.0.0.1:", port),
+                                            .hello = Hello("router"),
+                                            .credentials = credentials},
+                                           poller_, pool_, *this);
   MOESAIC_CHECK(client.ok());
   client_ = *std::move(client);
   base::MutexLock lock(mutex_);

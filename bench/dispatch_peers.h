@@ -7,6 +7,7 @@
 #include "base/mutex.h"
 #include "rpc/buffer_pool.h"
 #include "rpc/completion_queue.h"
+#include "rpc/credentials.h"
 #include "rpc/dispatch_client.h"
 #include "rpc/dispatch_message.h"
 
@@ -16,15 +17,20 @@ inline constexpr int kHidden = 7168;
 /// Bytes of `tokens` rows in bf16.
 constexpr std::size_t RowBytes(int tokens) { return std::size_t{2} * kHidden * tokens; }
 
+/// What a served stream is like.
+struct ServeOptions {
+  bool hand_off = false;  ///< Answer from a compute pool instead of the polling thread.
+  rpc::Credentials credentials = {};
+};
+
 /// Serves real Dispatch streams with a null FFN (the result rows are the request rows) at the port
-/// written to `port_pipe`. With `hand_off`, answers from a compute pool instead of the polling
-/// thread. Returns when its parent closes the pipe at `stop_pipe`.
-void ServeDispatch(int port_pipe, int stop_pipe, bool hand_off);
+/// written to `port_pipe`. Returns when its parent closes the pipe at `stop_pipe`.
+void ServeDispatch(int port_pipe, int stop_pipe, const ServeOptions& options);
 
 /// The real client of the Dispatch stream, driven in a closed loop from its polling thread.
 class DispatchLoop final : public rpc::DispatchClientHandler {
  public:
-  explicit DispatchLoop(int port);
+  explicit DispatchLoop(int port, const rpc::Credentials& credentials = {});
   ~DispatchLoop() override;
 
   /// `count` round trips of `tokens` rows with `in_flight` under way. With one in flight, returns
