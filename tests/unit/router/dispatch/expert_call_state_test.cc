@@ -47,10 +47,12 @@ TEST_F(ExpertCallStateTest, AddsUpWhatEachTokenCost) {
   state.AddWork(1, 3, std::nullopt);
   state.AddWork(2, 4, 0.25);
   for (int slot = 0; slot < 3; ++slot) state.Claim(slot);
-  state.Filled(3);
+  state.Filled(3, absl::Milliseconds(2), absl::Milliseconds(5));
   ExpertCallState::Done done;
   ExpertOutcome outcome;
   ASSERT_TRUE(state.TakeCompletion(done, outcome));
+  EXPECT_EQ(outcome.last_queue_wait, absl::Milliseconds(2));
+  EXPECT_EQ(outcome.last_compute, absl::Milliseconds(5));
   ASSERT_EQ(outcome.token_work.size(), 2u);
   EXPECT_EQ(outcome.token_work[0].seconds, 5);
   EXPECT_EQ(outcome.token_work[0].cost, 1);
@@ -68,7 +70,7 @@ TEST_F(ExpertCallStateTest, ASkippedSlotIsSettledWithoutFailingItsToken) {
   EXPECT_FALSE(state.IsOpen(0));
   EXPECT_FALSE(state.TakeCompletion(done, outcome));
   state.Claim(1);
-  state.Filled(1);
+  state.Filled(1, {}, {});
   ASSERT_TRUE(state.TakeCompletion(done, outcome));
   EXPECT_THAT(outcome.failures, ElementsAre());
   EXPECT_THAT(outcome.skipped_slots, ElementsAre(0, 2));
@@ -85,7 +87,7 @@ TEST_F(ExpertCallStateTest, CompletesOnceWhenSettledAndUnused) {
   state.FailToken(0, absl::InternalError("second"));
   state.Claim(2);
   EXPECT_FALSE(state.TakeCompletion(done, outcome)) << "claimed slots are being copied";
-  state.Filled(2);
+  state.Filled(2, {}, {});
   EXPECT_FALSE(state.TakeCompletion(done, outcome)) << "in use";
   state.EndUse();
   ASSERT_TRUE(state.TakeCompletion(done, outcome));
