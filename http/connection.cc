@@ -193,6 +193,9 @@ void Connection::OnBodyPart(error_code error) {
   if (phase_ == Phase::kClosed) return;
   if (error) return OnReadError(error);
   if (!ChargeBody()) {
+    // At once, not when the refusal has been sent: others may use the room.
+    parser_->get().body() = std::string();
+    ReleaseBody();
     return Fail(base::WithRetryDelay(
         absl::UnavailableError("the server holds too many request bodies"), absl::Seconds(1)));
   }

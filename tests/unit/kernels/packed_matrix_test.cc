@@ -71,8 +71,9 @@ TEST(PackedMatrixTest, IsRestoredFromItsParts) {
     const auto restored =
         PackedMatrix::Restore(19, 131, storage, [&](PackedMatrix::Parts to) -> absl::Status {
           for (std::size_t i = 0; i < to.size(); ++i) {
-            EXPECT_EQ(to[i].size(), packed->parts()[i].size());
-            std::memcpy(to[i].data(), packed->parts()[i].data(), to[i].size());
+            const auto from = packed->parts()[i];
+            EXPECT_EQ(to[i].size(), from.size());
+            std::copy(from.begin(), from.end(), to[i].begin());
           }
           return absl::OkStatus();
         });
