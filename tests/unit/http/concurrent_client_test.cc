@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/server.h"
@@ -47,10 +49,24 @@ class ConcurrentClientTest : public testing::Test {
       exchange->Respond({.status = 200, .body = std::to_string(exchange->request().body.size())});
     });
     routes.Add("POST", "/v1/silence",
-               [this](const std::shared_ptr<Exchange>& exchange) { kept_ = exchange; });
+               [this](const std::shared_ptr<Exchange>& exchange) { Keep(exchange); });
     auto server = Server::Start({}, std::move(routes));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+  }
+
+  void TearDown() override {
+    server_->Shutdown(absl::ZeroDuration());
+    Keep(nullptr);
+  }
+
+  void Keep(std::shared_ptr<Exchange> exchange) {
+    base::MutexLock lock(mutex_);
+    kept_ = std::move(exchange);
+  }
+  bool keeps() {
+    base::MutexLock lock(mutex_);
+    return kept_ != nullptr;
   }
 
   std::unique_ptr<ConcurrentClient> MakeClient(ConcurrentClient::Options options = {}) {
@@ -68,8 +84,9 @@ class ConcurrentClientTest : public testing::Test {
   }
 
   std::unique_ptr<Server> server_;
-  std::shared_ptr<Exchange> kept_;  // never answered
   Heard heard_;
+  base::Mutex mutex_;
+  std::shared_ptr<Exchange> kept_ ABSL_GUARDED_BY(mutex_);  // never answered
 };
 
 TEST_F(ConcurrentClientTest, ManyAtOnce) {
@@ -122,7 +139,7 @@ TEST_F(ConcurrentClientTest, SilenceEndsAtTheDeadline) {
 TEST_F(ConcurrentClientTest, ServerGoes) {
   const auto client = MakeClient();
   const auto under_way = client->Post("/silence", "{}", {});
-  while (kept_ == nullptr) {
+  while (!keeps()) {
     client->Poll(base::Clock::Real().Monotonic() + absl::Milliseconds(5), heard_);
   }
   server_->Shutdown(absl::ZeroDuration());
