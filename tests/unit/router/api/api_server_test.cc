@@ -288,6 +288,15 @@ TEST_F(ApiServerTest, EveryRefusedGenerationIsCountedOnceWithItsCode) {
     return absl::ResourceExhaustedError("queue full");
   });
   Post("/v1/completions", R"({"prompt":"x"})");
+  // An answer is here before its end is counted; a server that stops in between counts it as cut.
+  const auto counted = [&count] {
+    return count(kRequestsTotal, {"/chat/completions", "400"}) +
+           count(kRequestsTotal, {"/completions", "400"}) +
+           count(kRequestsTotal, {"/completions", "404"}) +
+           count(kRequestsTotal, {"/completions", "429"});
+  };
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (counted() < 4 && absl::Now() < deadline) std::this_thread::yield();
   server_ = nullptr;  // what it counts after an answer, it has counted
   EXPECT_EQ(count(kRequestOutcomesTotal, {"refused"}), 4);
   EXPECT_EQ(count(kRequestsTotal, {"/chat/completions", "400"}), 1);
