@@ -3,16 +3,7 @@
 #include "kernels/int8_tile.h"
 #include "kernels/simd_targets.h"
 // After simd_targets.h.
-#include "hwy/base.h"
-
-#if HWY_ARCH_X86
-// Its undefined vectors are meant to be.
-HWY_DIAGNOSTICS(push)
-HWY_DIAGNOSTICS_OFF(disable : 4701, ignored "-Wuninitialized")
-HWY_DIAGNOSTICS_OFF(disable : 4703, ignored "-Wmaybe-uninitialized")
-#include <immintrin.h>
-HWY_DIAGNOSTICS(pop)
-#endif
+#include "kernels/x86_intrinsics.h"
 
 namespace moesaic::bench {
 
