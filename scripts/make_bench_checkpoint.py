@@ -18,6 +18,8 @@ import struct
 
 import numpy as np
 
+from make_tiny_checkpoint import byte_characters, byte_tokenizer
+
 VOCAB, FIRST_BYTE = 32000, 3
 SPECIAL = ["<|begin|>", "<|end|>", "<|pad|>"]
 DEVIATION = 0.02
@@ -174,14 +176,6 @@ def write_weights(path, config, seed):
     return offset
 
 
-def byte_characters():
-    """The character that byte-level BPE writes for each byte."""
-    shown = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or 174 <= b <= 255]
-    hidden = [b for b in range(256) if b not in shown]
-    table = {b: chr(b) for b in shown} | {b: chr(256 + i) for i, b in enumerate(hidden)}
-    return [table[b] for b in range(256)]
-
-
 def vocabulary():
     """[VOCAB] the text of every token."""
     tokens = SPECIAL + byte_characters()
@@ -189,30 +183,7 @@ def vocabulary():
 
 
 def tokenizer():
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [{"id": i, "content": text} | flags for i, text in enumerate(SPECIAL)],
-        "normalizer": None,
-        "pre_tokenizer": byte_level,
-        "post_processor": byte_level,
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": {text: i for i, text in enumerate(vocabulary())},
-            "merges": [],
-        },
-    }
+    return byte_tokenizer(dict(enumerate(SPECIAL)), {text: i for i, text in enumerate(vocabulary())})
 
 
 TOKENIZER_CONFIG = {

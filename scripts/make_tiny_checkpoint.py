@@ -176,10 +176,9 @@ def byte_characters():
 SPECIAL = {BOS: "<|begin|>", EOS: "<|end|>", PAD: "<|pad|>"}
 
 
-def tokenizer():
+def byte_tokenizer(special, vocab):
+    """A byte-level BPE without merges. special: id -> text; vocab: text -> id, the special ones included."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    vocab = {content: number for number, content in SPECIAL.items()}
-    vocab.update({char: FIRST_BYTE + byte for byte, char in enumerate(byte_characters())})
     return {
         "version": "1.0",
         "truncation": None,
@@ -187,7 +186,7 @@ def tokenizer():
         "added_tokens": [
             {"id": number, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
              "normalized": False, "special": True}
-            for number, content in SPECIAL.items()
+            for number, content in special.items()
         ],
         "normalizer": None,
         "pre_tokenizer": byte_level,
@@ -206,6 +205,12 @@ def tokenizer():
             "merges": [],
         },
     }
+
+
+def tokenizer():
+    vocab = {content: number for number, content in SPECIAL.items()}
+    vocab.update({char: FIRST_BYTE + byte for byte, char in enumerate(byte_characters())})
+    return byte_tokenizer(SPECIAL, vocab)
 
 
 def tokenizer_config():
