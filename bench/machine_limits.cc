@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <numeric>
 #include <vector>
 
@@ -10,7 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/tensor.h"
-#include "bench/int8_limits.h"
+#include "bench/dot_limits.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/machine_limits.cc"
@@ -87,18 +86,30 @@ double SecondsOf(absl::FunctionRef<void()> work) {
   return absl::ToDoubleSeconds(base::Clock::Real().Monotonic() - begin);
 }
 
+/// Operations a second of chains(rounds, values) on every thread of the pool.
+double OperationsPerSecond(base::ComputePool& pool, double (*chains)(std::int64_t, float*)) {
+  constexpr std::int64_t kChainRounds = 2'000'000;
+  std::vector<float> values(pool.threads() * 16);  // a cache line each
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0.5f / static_cast<float>(i + 2);
+  std::vector<double> operations(pool.threads());
+  const double seconds = SecondsOf([&] {
+    pool.ParallelFor(pool.threads(), [&](std::int64_t i) {
+      operations[i] = chains(kChainRounds, &values[i * 16]);
+    });
+  });
+  return std::accumulate(operations.begin(), operations.end(), 0.0) / seconds;
+}
+
 }  // namespace
 
 MachineLimits MeasureMachineLimits(base::ComputePool& pool) {
   constexpr std::int64_t kFloats = std::int64_t{1} << 26;  // 256 MiB
   constexpr std::int64_t kPieces = 64;
-  constexpr std::int64_t kFmaRounds = 2'000'000;
   // As weights lie in memory: in huge pages where the machine has them.
   auto allocated = base::Buffer::Allocate(kFloats * sizeof(float));
   MOESAIC_CHECK(allocated.ok());
   const float* const memory = allocated->As<float>();
   std::fill_n(allocated->As<float>(), kFloats, 1.0f);
-  std::vector<float> values(pool.threads() * 16);  // a cache line each
   MachineLimits limits;
   for (int round = 0; round < kRounds; ++round) {
     std::vector<float> totals(kPieces);
@@ -108,25 +119,12 @@ MachineLimits MeasureMachineLimits(base::ComputePool& pool) {
       });
     });
     limits.read_bytes_per_s = std::max(limits.read_bytes_per_s, kFloats * sizeof(float) / read_s);
-    std::vector<double> flops(pool.threads());
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0.5f / static_cast<float>(i + 2);
-    const double fma_s = SecondsOf([&] {
-      pool.ParallelFor(pool.threads(), [&](std::int64_t i) {
-        flops[i] = kernels::RunFmaChains(kFmaRounds, &values[i * 16]);
-      });
-    });
-    double total = 0;
-    for (const double f : flops) total += f;
-    limits.flops_per_s = std::max(limits.flops_per_s, total / fma_s);
-    const double vnni_s = SecondsOf([&] {
-      pool.ParallelFor(pool.threads(), [&](std::int64_t i) {
-        std::int32_t numbers[16];
-        std::iota(std::begin(numbers), std::end(numbers), 1);
-        flops[i] = RunVnniChains(kFmaRounds, numbers);
-      });
-    });
-    limits.int8_ops_per_s =
-        std::max(limits.int8_ops_per_s, std::accumulate(flops.begin(), flops.end(), 0.0) / vnni_s);
+    const auto raise = [&pool](double& limit, double (*chains)(std::int64_t, float*)) {
+      limit = std::max(limit, OperationsPerSecond(pool, chains));
+    };
+    raise(limits.flops_per_s, &kernels::RunFmaChains);
+    raise(limits.bf16_flops_per_s, &RunBf16Chains);
+    raise(limits.int8_ops_per_s, &RunVnniChains);
   }
   return limits;
 }

@@ -10,8 +10,9 @@ namespace moesaic::bench {
 struct MachineLimits {
   double read_bytes_per_s = 0;  ///< Streaming reads of memory far larger than the caches.
   double flops_per_s = 0;       ///< f32 fused multiply-adds in registers, two FLOPs each.
-  /// int8 multiply-adds in registers, two operations each: VNNI; without it 0, since the kernels
-  /// then do about as many as of f32.
+  /// The same with dot products of bf16 and of int8 (VNNI), two operations a multiply-add; 0 where
+  /// kernels use none, since they then do about as many as of f32.
+  double bf16_flops_per_s = 0;
   double int8_ops_per_s = 0;
 };
 

@@ -41,7 +41,7 @@ using base::DType;
 struct Case {
   double bytes = 0;  ///< Read and written once each, weights included.
   double flops = 0;
-  bool int8 = false;  ///< Whether they are operations on bytes.
+  DType storage = DType::kF32;  ///< Of the weights.
   std::function<absl::Status(std::int64_t i, base::Stream&)> launch;
   base::TensorView result;  ///< What a launch writes; lives as long as `launch`.
 };
@@ -92,6 +92,9 @@ std::int64_t Copies(std::size_t bytes) {
   return static_cast<std::int64_t>(std::max<std::size_t>(2, kFootprintBytes / bytes));
 }
 
+/// Activations as a router or shard has them beside such weights.
+DType ActivationType(DType storage) { return storage == DType::kF32 ? DType::kF32 : DType::kBF16; }
+
 Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage,
                 base::Device device) {
   struct Data {
@@ -102,17 +105,19 @@ Case LinearCase(std::int64_t m, std::int64_t n, std::int64_t k, DType storage,
   do {
     data->weights.push_back(Weight(n, k, storage, device));
   } while (static_cast<std::int64_t>(data->weights.size()) < Copies(data->weights[0].bytes()));
-  data->x = Filled(m * k, DType::kF32, device);
+  const DType x_type = ActivationType(storage);
+  data->x = Filled(m * k, x_type, device);
   data->y = Allocate(m * n * sizeof(float), device);
   data->workspace = Allocate(kernels::LinearWorkspaceBytes(data->weights[0], m), device);
   Case c;
-  c.int8 = storage == DType::kI8;
-  c.bytes = static_cast<double>(data->weights[0].bytes() + (m * k + m * n) * sizeof(float));
+  c.storage = storage;
+  c.bytes = static_cast<double>(data->weights[0].bytes() + m * k * base::DTypeBytes(x_type) +
+                                m * n * sizeof(float));
   c.flops = 2.0 * static_cast<double>(m * n * k);
   c.result = data->y.View(DType::kF32, {m, n});
   c.launch = [=](std::int64_t i, base::Stream& stream) {
     return kernels::Launch(
-        kernels::LinearArgs{.x = data->x.View(DType::kF32, {m, k}),
+        kernels::LinearArgs{.x = data->x.View(x_type, {m, k}),
                             .weight = &data->weights[i % data->weights.size()],
                             .y = data->y.View(DType::kF32, {m, n})},
         data->workspace.View(DType::kU8, {static_cast<std::int64_t>(data->workspace.bytes())}),
@@ -153,18 +158,20 @@ Case ExpertFfnCase(std::int64_t rows, int experts, int top_k, std::int64_t hidde
   for (int e = 0; e < experts; ++e) {
     data->groups.push_back({&data->gate_up[e], &data->down[e], data->entries[e]});
   }
-  data->x = Filled(rows * hidden, DType::kF32, device);
+  const DType x_type = ActivationType(storage);
+  data->x = Filled(rows * hidden, x_type, device);
   data->y = Allocate(rows * hidden * sizeof(float), device);
   data->workspace =
       Allocate(kernels::ExpertFfnWorkspaceBytes(rows, hidden, rows * top_k, inter), device);
   Case c;
-  c.int8 = storage == DType::kI8;
-  c.bytes = weight_bytes + static_cast<double>(2 * rows * hidden * sizeof(float));
+  c.storage = storage;
+  c.bytes = weight_bytes +
+            static_cast<double>(rows * hidden * (base::DTypeBytes(x_type) + sizeof(float)));
   c.flops = 6.0 * static_cast<double>(rows * top_k * hidden * inter);
   c.result = data->y.View(DType::kF32, {rows, hidden});
   c.launch = [=](std::int64_t, base::Stream& stream) {
     return kernels::Launch(
-        kernels::ExpertFfnArgs{.x = data->x.View(DType::kF32, {rows, hidden}),
+        kernels::ExpertFfnArgs{.x = data->x.View(x_type, {rows, hidden}),
                                .groups = data->groups,
                                .y = data->y.View(DType::kF32, {rows, hidden})},
         data->workspace.View(DType::kU8, {static_cast<std::int64_t>(data->workspace.bytes())}),
@@ -269,13 +276,16 @@ double BestSeconds(const Case& c, base::Stream& stream, const MachineLimits& lim
 
 /// The limit that the case's arithmetic is measured by.
 double ArithmeticLimit(const Case& c, const MachineLimits& limits) {
-  return c.int8 && limits.int8_ops_per_s > 0 ? limits.int8_ops_per_s : limits.flops_per_s;
+  const double dots = c.storage == DType::kI8     ? limits.int8_ops_per_s
+                      : c.storage == DType::kBF16 ? limits.bf16_flops_per_s
+                                                  : 0;
+  return dots > 0 ? dots : limits.flops_per_s;
 }
 
 void PrintLimits(const MachineLimits& limits, const std::string& where) {
-  std::printf("limit, %s: %6.1f GB/s read, %7.1f GFLOP/s f32 FMA, %7.1f GOP/s int8\n",
+  std::printf("limit, %s: %6.1f GB/s read, %7.1f GFLOP/s f32, %7.1f bf16, %7.1f int8\n",
               where.c_str(), limits.read_bytes_per_s / 1e9, limits.flops_per_s / 1e9,
-              limits.int8_ops_per_s / 1e9);
+              limits.bf16_flops_per_s / 1e9, limits.int8_ops_per_s / 1e9);
 }
 
 void PrintHeader() {

@@ -35,6 +35,15 @@ __device__ inline float LoadWeight(const std::uint8_t* p, float scale) {
   return __fmul_rn(value, scale);
 }
 
+/// A step of a chain of kernels/linear.h, for weights W and rows X.
+template <class W, class X>
+__device__ inline float ChainStep(float x, float weight, float sum) {
+  if constexpr (sizeof(W) != 2 || sizeof(X) != 2) return __fmaf_rn(x, weight, sum);
+  float next;
+  asm("fma.rn.ftz.f32 %0, %1, %2, %3;" : "=f"(next) : "f"(x), "f"(weight), "f"(sum));
+  return next;
+}
+
 /// 2^n, n in [-127, 127].
 __device__ inline float PowerOfTwo(int n) {
   return __uint_as_float(static_cast<unsigned>(n + 127) << 23);
@@ -113,7 +122,7 @@ __device__ void MultiplyColumn(const MatrixView& w, std::int64_t n, const X* con
     for (int i = 0; i < inputs; ++i) {
       const float weight = LoadWeight(weights + (begin + i) * kPanel, scale);
 #pragma unroll
-      for (int r = 0; r < kTileRows; ++r) acc[r] = __fmaf_rn(stage[r][i], weight, acc[r]);
+      for (int r = 0; r < kTileRows; ++r) acc[r] = ChainStep<W, X>(stage[r][i], weight, acc[r]);
     }
   }
 }

@@ -20,15 +20,15 @@ void ExpertFfnReference(const ExpertFfnArgs& args) {
         return reference::Load(args.x, entry.row * hidden + k);
       };
       for (std::int64_t i = 0; i < inter; ++i) {
-        const float gate = reference::MatmulOutput(*group.gate_up, i, x);
-        const float up = reference::MatmulOutput(*group.gate_up, inter + i, x);
+        const float gate = reference::MatmulOutput(*group.gate_up, i, args.x.dtype, x);
+        const float up = reference::MatmulOutput(*group.gate_up, inter + i, args.x.dtype, x);
         h[i] = Silu(gate) * up;
         if (bf16) h[i] = base::RoundToBF16(h[i]);
       }
       float* y = args.y.As<float>() + entry.slot * hidden;
       for (std::int64_t n = 0; n < hidden; ++n) {
-        const float down =
-            reference::MatmulOutput(*group.down, n, [&](std::int64_t k) { return h[k]; });
+        const float down = reference::MatmulOutput(*group.down, n, args.x.dtype,
+                                                   [&](std::int64_t k) { return h[k]; });
         y[n] = entry.first ? entry.weight * down : std::fmaf(entry.weight, down, y[n]);
       }
     }

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/bf16_tile.h"
+#include "kernels/flush_subnormals.h"
 #include "kernels/packed_matrix.h"
 #include "kernels/simd_math-inl.h"
 #if defined(MOESAIC_KERNELS_LINEAR_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -230,6 +232,64 @@ HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_pane
   }
 }
 
+#if HWY_TARGET == HWY_AVX3
+static_assert(kBf16TileInputs == kChunk && kBf16Outputs == kGroupOutputs);
+
+/// Inputs [k, k + count) of a row as Bf16TileFn takes them.
+HWY_INLINE void CopyPairs(const std::uint16_t* row, std::int64_t count, std::uint32_t* to) {
+  std::int64_t i = 0;
+  constexpr auto kStep = static_cast<std::int64_t>(2 * kVectorLanes);
+  for (; i + kStep <= count; i += kStep, to += kVectorLanes) {
+    const auto pairs = hn::LoadU(DU(), reinterpret_cast<const std::uint32_t*>(row + i));
+    hn::StoreU(hn::RotateRight<16>(pairs), DU(), to);
+  }
+  for (; i < count; i += 2) {
+    const std::uint32_t later = i + 1 < count ? row[i + 1] : 0;
+    *to++ = static_cast<std::uint32_t>(row[i]) << 16 | later;
+  }
+}
+
+/// MultiplyGroup for bf16 weights and rows with the dot products of `tiles_of_rows`.
+inline HWY_NOINLINE void MultiplyBf16Group(const Bf16TileFn* tiles_of_rows, const PackedMatrix& w,
+                                           std::int64_t first_panel, std::int64_t panels,
+                                           const std::uint16_t* const* rows, std::int64_t m,
+                                           float* acc) {
+  HWY_ALIGN std::uint32_t pairs[kMaxTileRows * kBf16TilePairs];
+  const auto* data = static_cast<const std::uint16_t*>(w.data());
+  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
+  for (std::int64_t k = 0; k < w.k(); k += kChunk) {
+    const std::int64_t count = std::min(kChunk, w.k() - k);
+    const Bf16Chunk chunk = {data + (first_panel * w.k() + k) * PackedMatrix::kPanel,
+                             w.k() * PackedMatrix::kPanel};
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      const std::int64_t begin = m * tile / tiles;
+      const std::int64_t height = m * (tile + 1) / tiles - begin;
+      for (std::int64_t r = 0; r < height; ++r) {
+        CopyPairs(rows[begin + r] + k, count, pairs + r * kBf16TilePairs);
+      }
+      tiles_of_rows[height - 1](chunk, panels, pairs, count, acc + begin * kGroupOutputs);
+    }
+  }
+}
+#endif  // HWY_TARGET == HWY_AVX3
+
+/// MultiplyGroup for bf16 weights.
+template <class X>
+HWY_INLINE void MultiplyBf16WeightsGroup(const PackedMatrix& w, std::int64_t first_panel,
+                                         std::int64_t panels, const X* const* rows, std::int64_t m,
+                                         float* acc) {
+  constexpr bool kBf16Rows = std::is_same_v<X, std::uint16_t>;
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (kBf16Rows) {
+    if (const Bf16TileFn* tiles = Bf16DotTiles()) {
+      return MultiplyBf16Group(tiles, w, first_panel, panels, rows, m, acc);
+    }
+  }
+#endif
+  const FlushSubnormals flush(kBf16Rows);
+  MultiplyGroupOf<std::uint16_t>(w, first_panel, panels, rows, m, acc);
+}
+
 /// acc[i][j] = output kGroupOutputs * group + j of row rows[i], i in [0, m), m <= kBlockRows.
 /// rows[i]: [k] f32 or bf16. Outputs beyond n hold 0.
 template <class X>
@@ -242,7 +302,7 @@ HWY_INLINE void MultiplyGroup(const PackedMatrix& w, std::int64_t group, const X
     case base::DType::kF32:
       return MultiplyGroupOf<float>(w, first_panel, panels, rows, m, acc);
     case base::DType::kBF16:
-      return MultiplyGroupOf<std::uint16_t>(w, first_panel, panels, rows, m, acc);
+      return MultiplyBf16WeightsGroup(w, first_panel, panels, rows, m, acc);
     default:
       return MultiplyGroupOf<std::uint8_t>(w, first_panel, panels, rows, m, acc);
   }

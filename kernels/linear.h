@@ -14,6 +14,9 @@ namespace moesaic::kernels {
 /// the weight widened (fp8: multiplied by its scale, rounded to f32) first; y is rounded once. So a
 /// row's bits depend on that row and W alone.
 ///
+/// Where both x and W are bf16, subnormal numbers count as zeros of the same sign in this chain, as
+/// operands and as results: so do dot-product instructions.
+///
 /// With i8 weights x too is quantised, group by group (kernels/int8.h), and an output is the chain,
 /// over the groups ascending, of fused multiply-adds of the group's exact sum of products and
 /// (x's scale * W's scale), from +0.

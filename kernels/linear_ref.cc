@@ -13,7 +13,7 @@ void LinearReference(const LinearArgs& args) {
   for (std::int64_t row = 0; row < args.x.dim(0); ++row) {
     const auto x = [&](std::int64_t k) { return reference::Load(args.x, row * x_stride + k); };
     for (std::int64_t n = 0; n < w.n(); ++n) {
-      reference::Store(reference::MatmulOutput(w, n, x), args.y, row * y_stride + n);
+      reference::Store(reference::MatmulOutput(w, n, args.x.dtype, x), args.y, row * y_stride + n);
     }
   }
 }

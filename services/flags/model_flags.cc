@@ -25,8 +25,10 @@ void ModelFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(1, 65536));
   table
       .Add("simd", simd,
-           "Best instruction set to use: auto, avx512_vnni, avx512, avx2, neon or scalar")
-      ->check(CLI::IsMember({"auto", "avx512_vnni", "avx512", "avx2", "neon", "scalar"}));
+           "Best instruction set to use: auto, avx512_bf16, avx512_vnni, avx512, avx2, neon or "
+           "scalar")
+      ->check(CLI::IsMember(
+          {"auto", "avx512_bf16", "avx512_vnni", "avx512", "avx2", "neon", "scalar"}));
   table.Add("threads", threads, "Compute threads; 0 = one per core")->check(CLI::Range(0, 1024));
 }
 

@@ -29,6 +29,7 @@ VARIANTS = {
     "AVX2": dict(simd="avx2"),
     "AVX-512": dict(simd="avx512"),
     "AVX-512 VNNI": dict(simd="avx512_vnni"),
+    "AVX-512 BF16": dict(simd="avx512_bf16"),
     "KV blocks of 3 tokens": dict(kv_block_tokens=3),
 }
 # Of the computation, and of the weights where they are not held as stored.
@@ -60,7 +61,8 @@ def answers(cluster, parallel):
 
 def supported(simd):
     flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii")
-    return {"avx2": " avx2 ", "avx512": " avx512f ", "avx512_vnni": " avx512_vnni "}[simd] in flags
+    return {"avx2": " avx2 ", "avx512": " avx512f ", "avx512_vnni": " avx512_vnni ",
+            "avx512_bf16": " avx512_bf16 "}[simd] in flags
 
 
 @pytest.fixture(scope="module", params=DTYPES)

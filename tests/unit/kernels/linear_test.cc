@@ -97,6 +97,34 @@ TEST_P(LinearBatchTest, ARowDoesNotSeeTheOthers) {
 
 INSTANTIATE_TEST_SUITE_P(Storages, LinearBatchTest, ::testing::Values(DType::kBF16, DType::kI8));
 
+TEST(LinearBf16Test, SubnormalNumbersCountAsZerosOnEveryTarget) {
+  // Magnitudes whose products and sums lie around the smallest normal number.
+  const HostTensor x = HostTensor::Random(DType::kBF16, {13, 131}, 21);
+  const HostTensor w = HostTensor::Random(DType::kBF16, {40, 131}, 22);
+  const auto spread = [](const HostTensor& tensor, std::int64_t count, int step) {
+    auto* values = tensor.As<std::uint16_t>();
+    for (std::int64_t i = 0; i < count; ++i) {
+      const int exponent = static_cast<int>(i * step % 17) - 8;
+      values[i] = base::F32ToBF16(std::ldexp(base::BF16ToF32(values[i]), -63 + exponent));
+      if (i % 11 == 0) values[i] &= 0x807F;
+    }
+  };
+  spread(x, 13 * 131, 5);
+  spread(w, 40 * 131, 7);
+  const auto weight = PackedMatrix::Pack({{w}}, DType::kBF16);
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  const HostTensor expected(DType::kF32, {13, 40});
+  LinearReference({.x = x, .weight = &*weight, .y = expected});
+  const auto* sums = expected.As<float>();
+  EXPECT_GT(std::count(sums, sums + 13 * 40, 0.0f), 0);
+  EXPECT_GT(std::count_if(sums, sums + 13 * 40, [](float sum) { return std::isnormal(sum); }), 0);
+  ForEachTargetAndThreads([&](int threads) {
+    const HostTensor y(DType::kF32, {13, 40});
+    ASSERT_TRUE(RunOp({.x = x, .weight = &*weight, .y = y}, threads).ok());
+    EXPECT_TRUE(BitsEqual(y, expected));
+  });
+}
+
 /// Groups of zeros, of subnormal numbers, of the largest and of ones: the edges of quantisation.
 HostTensor EdgeRows(std::int64_t rows, std::int64_t k) {
   HostTensor x = HostTensor::Random(DType::kF32, {rows, k}, 11);
