@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/read_size.hpp>
 #include <boost/beast/http/read.hpp>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "base/retry_delay.h"
 #include "base/strings.h"
 #include "http/error_map.h"
+#include "http/last_chunk.h"
 #include "http/sse.h"
 
 namespace moesaic::http {
@@ -183,23 +185,38 @@ void Connection::OnHeader(error_code error) {
 }
 
 void Connection::ReadBody() {
+  if (!ParseBody()) return;
   if (parser_->is_done()) return Dispatch();
-  bhttp::async_read_some(
-      socket_, buffer_, *parser_,
-      [self = shared_from_this()](error_code error, std::size_t) { self->OnBodyPart(error); });
+  const std::size_t room = boost::beast::read_size(buffer_, kParseBytes);
+  if (room == 0) return OnReadError(bhttp::error::buffer_overflow);
+  socket_.async_read_some(buffer_.prepare(room),
+                          [self = shared_from_this()](error_code error, std::size_t bytes) {
+                            if (self->phase_ == Phase::kClosed) return;
+                            if (error) return self->OnReadError(error);
+                            self->buffer_.commit(bytes);
+                            self->ReadBody();
+                          });
 }
 
-void Connection::OnBodyPart(error_code error) {
-  if (phase_ == Phase::kClosed) return;
-  if (error) return OnReadError(error);
-  if (!ChargeBody()) {
-    // At once, not when the refusal has been sent: others may use the room.
-    parser_->get().body() = std::string();
-    ReleaseBody();
-    return Fail(base::WithRetryDelay(
-        absl::UnavailableError("the server holds too many request bodies"), absl::Seconds(1)));
+bool Connection::ParseBody() {
+  error_code error;
+  while (!error && !parser_->is_done() && buffer_.size() > 0) {
+    const auto bytes = buffer_.cdata();
+    if (parser_->chunked() && MustAwaitMore({static_cast<const char*>(bytes.data()), bytes.size()}))
+      break;
+    buffer_.consume(parser_->put(bytes, error));
+    if (!ChargeBody()) {
+      // At once, not when the refusal has been sent: others may use the room.
+      parser_->get().body() = std::string();
+      ReleaseBody();
+      Fail(base::WithRetryDelay(absl::UnavailableError("the server holds too many request bodies"),
+                                absl::Seconds(1)));
+      return false;
+    }
   }
-  ReadBody();
+  if (!error || error == bhttp::error::need_more) return true;
+  OnReadError(error);
+  return false;
 }
 
 bool Connection::ChargeBody() {

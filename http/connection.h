@@ -66,9 +66,10 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   void OnPeerGone();
   void ReadRequest();
   void OnHeader(boost::system::error_code error);
-  /// Reads on until the body is whole.
+  /// Parses what the buffer holds of the body, and reads on until it is whole.
   void ReadBody();
-  void OnBodyPart(boost::system::error_code error);
+  /// False when the request has been refused.
+  bool ParseBody();
   /// Accounts for what has been read of the body; false when all connections together hold too
   /// much.
   bool ChargeBody();

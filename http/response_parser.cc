@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "http/last_chunk.h"
 #include "http/sse.h"
 
 namespace moesaic::http {
@@ -82,6 +83,8 @@ absl::Status ResponseParser::Feed(std::string_view bytes, OnEvent on_event) {
   State& state = *state_;
   state.pending.append(bytes);
   while (!state.pending.empty() && !state.done()) {
+    const bool chunked = state.parser.is_header_done() && state.parser.chunked();
+    if (chunked && MustAwaitMore(state.pending)) break;
     error_code error;
     const std::size_t used = state.parser.put(boost::asio::buffer(state.pending), error);
     state.pending.erase(0, used);

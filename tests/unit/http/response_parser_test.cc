@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -66,6 +67,20 @@ TEST(ResponseParserTest, EventsAreBounded) {
   const std::string head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ";
   EXPECT_EQ(Feed(parser, head + std::string(17 << 20, 'x'), 64 << 10, events).code(),
             absl::StatusCode::kResourceExhausted);
+}
+
+TEST(ResponseParserTest, ChunksHoweverTheyAreCut) {
+  const std::string head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+  for (const std::size_t piece : {1, 2, 3, 4, 1000}) {
+    for (const std::string body : {"", "x", "0\r\nx", "0\r\n\r"}) {
+      const std::string chunk = body.empty() ? "" : absl::StrCat(body.size(), "\r\n", body, "\r\n");
+      ResponseParser parser(ResponseParser::Body::kWhole, 10);
+      std::vector<std::string> events;
+      ASSERT_TRUE(Feed(parser, head + chunk + "0\r\na: b\r\n\r\n", piece, events).ok());
+      ASSERT_TRUE(parser.done());
+      EXPECT_EQ(parser.Take().body, body);
+    }
+  }
 }
 
 TEST(ResponseParserTest, NoHttp) {

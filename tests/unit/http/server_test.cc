@@ -148,6 +148,23 @@ TEST_F(ServerTest, ChunkedBodyIsBoundedToo) {
   EXPECT_THAT(client.ReadUntil("}}"), StartsWith("HTTP/1.1 413 "));
 }
 
+TEST_F(ServerTest, AChunkedBodyComesByteByByte) {
+  Start({.io_threads = 1});
+  for (const std::string_view body : {"0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"}) {
+    RawClient client(server_->port());
+    client.Send("POST /length HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n");
+    for (const char byte : body) {
+      // Between two of ours the server has read the last: it answers others in the meantime.
+      client.Send(std::string(1, byte));
+      RawClient other(server_->port());
+      other.Send(std::string(kHello));
+      EXPECT_THAT(other.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+    }
+    EXPECT_THAT(client.ReadUntil(body.size() > 5 ? "\r\n\r\n3" : "\r\n\r\n0"),
+                StartsWith("HTTP/1.1 200 "));
+  }
+}
+
 TEST_F(ServerTest, HugeBodySentBlindlyStillSeesThe413) {
   Start({.max_body_bytes = 1000});
   const auto client = Client::Create(absl::StrCat("http://127.0.0.1:", server_->port()));
