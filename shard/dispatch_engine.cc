@@ -91,7 +91,7 @@ void DispatchEngine::OnCancel(rpc::StreamId stream, absl::Span<const std::uint64
   {
     base::MutexLock lock(mutex_);
     cancelled = batcher_.Cancel(stream, dispatch_ids);
-    if (computing_ == 0 && batcher_.empty()) idle_.NotifyAll();
+    refusing_ += static_cast<std::uint32_t>(cancelled.size());
   }
   RefuseAll(cancelled, rpc::DispatchCode::kCancelled, "cancelled by the router");
 }
@@ -100,7 +100,7 @@ void DispatchEngine::OnClose(rpc::StreamId stream) {
   base::MutexLock lock(mutex_);
   peers_.erase(stream);
   batcher_.CloseStream(stream);
-  if (computing_ == 0 && batcher_.empty()) idle_.NotifyAll();
+  idle_.NotifyAll();
 }
 
 absl::Status DispatchEngine::CheckDispatch(const rpc::Dispatch& dispatch) const {
@@ -150,24 +150,39 @@ void DispatchEngine::Refuse(rpc::StreamId stream, std::uint64_t dispatch_id, rpc
 }
 
 void DispatchEngine::RefuseAll(const std::vector<Work>& works, rpc::DispatchCode code,
-                               const char* error) const {
+                               const char* error) {
+  if (works.empty()) return;
   for (const Work& work : works) {
     rpc::DispatchReply nothing;
     nothing.dispatch_id = work.dispatch.dispatch_id;
     LogTraced(work, rpc::DispatchCodeName(code), nothing);
     Refuse(work.stream, work.dispatch.dispatch_id, code, error);
   }
+  base::MutexLock lock(mutex_);
+  refusing_ -= static_cast<std::uint32_t>(works.size());
+  idle_.NotifyAll();
 }
 
 void DispatchEngine::Pump() {
   Batcher::Selection selection;
   {
     base::MutexLock lock(mutex_);
-    if (computing_ > 0 || stopped_) return;
-    selection = batcher_.Next(clock_.Monotonic());
-    computing_ = static_cast<std::uint32_t>(selection.batch.works.size());
-    if (computing_ == 0) idle_.NotifyAll();
+    if (computing_ > 0) return;
+    selection = TakeNext();
   }
+  Run(std::move(selection));
+}
+
+Batcher::Selection DispatchEngine::TakeNext() {
+  Batcher::Selection selection;
+  if (!stopped_) selection = batcher_.Next(clock_.Monotonic());
+  computing_ = static_cast<std::uint32_t>(selection.batch.works.size());
+  refusing_ += static_cast<std::uint32_t>(selection.expired.size());
+  if (computing_ == 0) idle_.NotifyAll();
+  return selection;
+}
+
+void DispatchEngine::Run(Batcher::Selection selection) {
   RefuseAll(selection.expired, rpc::DispatchCode::kExpired,
             "its time passed before it was computed");
   if (selection.batch.works.empty()) return;
@@ -194,15 +209,13 @@ void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
     reply_(result.work.stream, result.reply);
   }
   outcome.results.clear();  // requests return their memory before the next batch takes some
+  Batcher::Selection next;
   {
+    // Under one lock: who waits for the end of the work must not see it between two batches.
     base::MutexLock lock(mutex_);
-    computing_ = 0;
-    if (batcher_.empty() || stopped_) {
-      idle_.NotifyAll();
-      return;
-    }
+    next = TakeNext();
   }
-  Pump();
+  Run(std::move(next));
 }
 
 void DispatchEngine::StartDraining() {
@@ -213,18 +226,18 @@ void DispatchEngine::StartDraining() {
 std::uint32_t DispatchEngine::AwaitDrained(absl::Duration timeout) {
   const absl::Duration until = clock_.Monotonic() + timeout;
   base::MutexLock lock(mutex_);
-  while (computing_ > 0 || !batcher_.empty()) {
+  while (computing_ > 0 || refusing_ > 0 || !batcher_.empty()) {
     const absl::Duration left = until - clock_.Monotonic();
     if (left <= absl::ZeroDuration()) break;
     idle_.WaitFor(mutex_, left);
   }
-  return computing_ + static_cast<std::uint32_t>(batcher_.works_waiting());
+  return computing_ + refusing_ + static_cast<std::uint32_t>(batcher_.works_waiting());
 }
 
 void DispatchEngine::Stop() {
   base::MutexLock lock(mutex_);
   stopped_ = true;
-  while (computing_ > 0) idle_.Wait(mutex_);
+  while (computing_ > 0 || refusing_ > 0) idle_.Wait(mutex_);
 }
 
 std::uint32_t DispatchEngine::rows_waiting(rpc::Lane lane) const {

@@ -77,9 +77,13 @@ class DispatchEngine final : public rpc::DispatchHandler {
   absl::Status CheckDispatch(const rpc::Dispatch& dispatch) const;
   void Refuse(rpc::StreamId stream, std::uint64_t dispatch_id, rpc::DispatchCode code,
               std::string error) const;
-  void RefuseAll(const std::vector<Work>& works, rpc::DispatchCode code, const char* error) const;
+  /// Answers `works`, which `refusing_` counts, and takes them off it.
+  void RefuseAll(const std::vector<Work>& works, rpc::DispatchCode code, const char* error);
   /// Starts the next batch unless one is in progress or nothing waits.
   void Pump();
+  /// Takes the next batch, which is then in progress, and what has expired.
+  Batcher::Selection TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Run(Batcher::Selection selection);
   void Finish(FfnExecutor::Outcome outcome);
 
   const Options options_;
@@ -98,6 +102,7 @@ class DispatchEngine final : public rpc::DispatchHandler {
   absl::flat_hash_map<rpc::StreamId, Peer> peers_ ABSL_GUARDED_BY(mutex_);
   Batcher batcher_ ABSL_GUARDED_BY(mutex_);
   std::uint32_t computing_ ABSL_GUARDED_BY(mutex_) = 0;  // works of the batch in progress
+  std::uint32_t refusing_ ABSL_GUARDED_BY(mutex_) = 0;   // taken from the batcher to be refused
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
