@@ -24,6 +24,7 @@
 #include "base/stream.h"
 #include "base/tensor.h"
 #include "bench/machine_limits.h"
+#include "bench/op_case.h"
 #include "kernels/cuda_stream.h"
 #include "kernels/elementwise.h"
 #include "kernels/expert_ffn.h"
@@ -35,46 +36,6 @@ namespace moesaic::bench {
 namespace {
 
 using base::DType;
-
-/// One op at one size. `launch(i)` enqueues it on the i-th of several copies of its data, so that
-/// weights come from memory as they do in a model.
-struct Case {
-  double bytes = 0;  ///< Read and written once each, weights included.
-  double flops = 0;
-  DType storage = DType::kF32;  ///< Of the weights.
-  std::function<absl::Status(std::int64_t i, base::Stream&)> launch;
-  base::TensorView result;  ///< What a launch writes; lives as long as `launch`.
-};
-
-/// Copies of the data are made until they hold this much: several times a last-level cache.
-constexpr std::size_t kFootprintBytes = std::size_t{192} << 20;
-
-base::Buffer Allocate(std::size_t bytes, base::Device device) {
-  auto buffer = base::Buffer::Allocate(bytes, device);
-  MOESAIC_CHECK(buffer.ok());
-  return *std::move(buffer);
-}
-
-/// Bits of small numbers: values do not change the time, but not-a-number and subnormals might.
-base::Buffer Filled(std::size_t elements, DType dtype, base::Device device) {
-  constexpr std::size_t kPeriod = 251;
-  const std::size_t period_bytes = kPeriod * base::DTypeBytes(dtype);
-  base::Buffer host = Allocate(elements * base::DTypeBytes(dtype), {});
-  for (std::size_t i = 0; i < std::min(elements, kPeriod); ++i) {
-    const float value = static_cast<float>(i) / 251.0f - 0.5f;
-    if (dtype == DType::kF32) host.As<float>()[i] = value;
-    if (dtype == DType::kBF16) host.As<std::uint16_t>()[i] = base::F32ToBF16(value);
-    if (dtype == DType::kF8E4M3) host.As<std::uint8_t>()[i] = base::F32ToF8E4M3(value);
-  }
-  for (std::size_t at = period_bytes; at < host.bytes(); at += period_bytes) {
-    std::memcpy(host.As<char>() + at, host.data(), std::min(period_bytes, host.bytes() - at));
-  }
-  if (device.kind == base::DeviceKind::kCpu) return host;
-  base::Buffer copy = Allocate(host.bytes(), device);
-  MOESAIC_CHECK(
-      base::CudaMemory()->CopyFromHost(copy.data(), host.data(), host.bytes(), device.index).ok());
-  return copy;
-}
 
 kernels::PackedMatrix Weight(std::int64_t n, std::int64_t k, DType storage, base::Device device) {
   const DType source_type = storage == DType::kI8 ? DType::kBF16 : storage;
@@ -217,11 +178,6 @@ Case SiluMulCase(std::int64_t rows, std::int64_t n) {
   return c;
 }
 
-struct NamedCase {
-  std::string name;
-  std::function<Case(base::Device)> make;
-};
-
 std::vector<NamedCase> AllCases() {
   std::vector<NamedCase> cases;
   for (const DType storage : {DType::kF32, DType::kBF16, DType::kF8E4M3, DType::kI8}) {
@@ -229,19 +185,23 @@ std::vector<NamedCase> AllCases() {
     for (const std::int64_t m : {1, 4, 8, 16, 128}) {
       cases.push_back(
           {"linear " + type + " 2048 -> 4096, rows: " + std::to_string(m),
-           [=](base::Device device) { return LinearCase(m, 4096, 2048, storage, device); }});
+           [=](base::Device device) { return LinearCase(m, 4096, 2048, storage, device); },
+           storage != DType::kI8});
     }
     // One layer of the V2-Lite shape: a token, a decode batch, a prefill chunk.
     for (const std::int64_t rows : {1, 16, 128}) {
       cases.push_back({"expert_ffn " + type + " 6 of 64, rows: " + std::to_string(rows),
                        [=](base::Device device) {
                          return ExpertFfnCase(rows, 64, 6, 2048, 1408, storage, device);
-                       }});
+                       },
+                       storage != DType::kI8});
     }
   }
   cases.push_back(
       {"rms_norm 64 x 2048", [](base::Device device) { return RmsNormCase(64, 2048, device); }});
-  cases.push_back({"silu_mul 64 x 1408", [](base::Device) { return SiluMulCase(64, 1408); }});
+  cases.push_back(
+      {"silu_mul 64 x 1408", [](base::Device) { return SiluMulCase(64, 1408); }, false});
+  for (NamedCase& named : AttentionCases()) cases.push_back(std::move(named));
   return cases;
 }
 
@@ -353,9 +313,7 @@ bool BenchCuda(std::string_view filter) {
   base::ComputePool pool(static_cast<int>(std::thread::hardware_concurrency()));
   bool all_same = true;
   for (const NamedCase& named : AllCases()) {
-    if (named.name.find(filter) == std::string::npos) continue;
-    // No kernels there.
-    if (named.name.find("silu_mul") == 0 || named.name.find(" i8 ") != std::string::npos) continue;
+    if (!named.on_cuda || named.name.find(filter) == std::string::npos) continue;
     const Case c = named.make((*stream)->device());
     const double s = BestSeconds(c, **stream, limits);
     const bool same = SameBits(named, c, pool, **stream);

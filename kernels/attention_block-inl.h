@@ -7,6 +7,7 @@
 #include "kernels/attention_tile.h"
 #include "kernels/paged_sequence.h"
 #include "kernels/simd_math-inl.h"
+#include "kernels/transpose-inl.h"
 
 #if defined(MOESAIC_KERNELS_ATTENTION_BLOCK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOESAIC_KERNELS_ATTENTION_BLOCK_INL_H_
@@ -65,63 +66,6 @@ HWY_INLINE void NarrowTo(const float* src, std::int64_t n, const base::TensorVie
   }
 }
 
-#if HWY_TARGET != HWY_SCALAR
-using D4 = hn::FixedTag<float, 4>;
-
-HWY_INLINE hn::Vec<D4> Load4(const float* p) { return hn::LoadU(D4(), p); }
-HWY_INLINE hn::Vec<D4> Load4(const std::uint16_t* p) {
-  const hn::FixedTag<std::uint32_t, 4> du;
-  const auto bits = hn::LoadU(hn::FixedTag<std::uint16_t, 4>(), p);
-  return hn::BitCast(D4(), hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
-}
-
-/// dst[i * stride + j] = rows[j][d + i], i and j < 4, widened.
-template <typename T>
-HWY_INLINE void Transpose4x4(const T* const* rows, std::int64_t d, float* dst,
-                             std::int64_t stride) {
-  const D4 d4;
-  const auto a = Load4(rows[0] + d);
-  const auto b = Load4(rows[1] + d);
-  const auto c = Load4(rows[2] + d);
-  const auto e = Load4(rows[3] + d);
-  const auto ab_low = hn::InterleaveLower(d4, a, b);
-  const auto ab_high = hn::InterleaveUpper(d4, a, b);
-  const auto ce_low = hn::InterleaveLower(d4, c, e);
-  const auto ce_high = hn::InterleaveUpper(d4, c, e);
-  hn::StoreU(hn::ConcatLowerLower(d4, ce_low, ab_low), d4, dst);
-  hn::StoreU(hn::ConcatUpperUpper(d4, ce_low, ab_low), d4, dst + stride);
-  hn::StoreU(hn::ConcatLowerLower(d4, ce_high, ab_high), d4, dst + 2 * stride);
-  hn::StoreU(hn::ConcatUpperUpper(d4, ce_high, ab_high), d4, dst + 3 * stride);
-}
-#else
-template <typename T>
-HWY_INLINE void Transpose4x4(const T* const* rows, std::int64_t d, float* dst,
-                             std::int64_t stride) {
-  for (std::int64_t i = 0; i < 4; ++i) {
-    for (std::int64_t j = 0; j < 4; ++j) dst[i * stride + j] = ToFloat(rows[j][d + i]);
-  }
-}
-#endif
-
-/// dst[d * stride + j] = rows[j][d] for j < count, d < dims, widened.
-template <typename T>
-HWY_INLINE void TransposeRows(const T* const* rows, std::int64_t count, std::int64_t dims,
-                              float* dst, std::int64_t stride) {
-  const std::int64_t whole = dims - dims % 4;
-  std::int64_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    for (std::int64_t d = 0; d < whole; d += 4) {
-      Transpose4x4(rows + j, d, dst + d * stride + j, stride);
-    }
-    for (std::int64_t d = whole; d < dims; ++d) {
-      for (std::int64_t i = j; i < j + 4; ++i) dst[d * stride + i] = ToFloat(rows[i][d]);
-    }
-  }
-  for (; j < count; ++j) {
-    for (std::int64_t d = 0; d < dims; ++d) dst[d * stride + j] = ToFloat(rows[j][d]);
-  }
-}
-
 /// The cached rows of [block, block + count), from `column` on.
 template <typename T>
 HWY_INLINE void BlockRows(const PagedKvView& cache, const PagedSequence& sequence,
@@ -132,7 +76,20 @@ HWY_INLINE void BlockRows(const PagedKvView& cache, const PagedSequence& sequenc
   }
 }
 
-/// keys[d][j] = `dims` columns of the block's rows; lanes past `count` keep what they held.
+/// Asks for the rows of [block, block + count), which a block of computing later is read: they lie
+/// apart, so that the processor does not foresee them.
+template <typename T>
+HWY_INLINE void PrefetchRows(const PagedKvView& cache, const PagedSequence& sequence,
+                             std::int64_t block, std::int64_t count, std::int64_t column,
+                             std::int64_t dims) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  for (std::int64_t j = 0; j < count; ++j) {
+    const T* row = CachedRow<T>(cache, sequence, block + j, column);
+    for (std::int64_t d = 0; d < dims; d += kLine) __builtin_prefetch(row + d, 0, 2);
+  }
+}
+
+/// keys[d][j] = `dims` columns of the block's rows; lanes past `count` hold anything.
 template <typename T>
 HWY_INLINE void LoadKeys(const PagedKvView& cache, const PagedSequence& sequence,
                          std::int64_t block, std::int64_t count, std::int64_t column,

@@ -89,6 +89,12 @@ void WalkBlocks(const AttentionGqaArgs& args, const GqaItem& item, const Attenti
   const std::int64_t keys = item.sequence.position(item.row_end - 1) + 1;
   for (std::int64_t block = 0; block < keys; block += kAttentionKeyBlock) {
     const std::int64_t count = std::min<std::int64_t>(kAttentionKeyBlock, keys - block);
+    const std::int64_t next = block + kAttentionKeyBlock;
+    const std::int64_t next_count = std::min<std::int64_t>(kAttentionKeyBlock, keys - next);
+    PrefetchRows<T>(args.keys, item.sequence, next, next_count, item.kv_head * tile.depth,
+                    tile.depth);
+    PrefetchRows<T>(args.values, item.sequence, next, next_count, item.kv_head * tile.v_dim,
+                    tile.v_dim);
     LoadKeys<T>(args.keys, item.sequence, block, count, item.kv_head * tile.depth, tile.depth,
                 tile.keys);
     LoadValues<T>(args.values, item.sequence, block, count, item.kv_head * tile.v_dim, tile.v_dim,
