@@ -236,9 +236,9 @@ double BestSeconds(const Case& c, base::Stream& stream, const MachineLimits& lim
 
 /// The limit that the case's arithmetic is measured by.
 double ArithmeticLimit(const Case& c, const MachineLimits& limits) {
-  const double dots = c.storage == DType::kI8     ? limits.int8_ops_per_s
-                      : c.storage == DType::kBF16 ? limits.bf16_flops_per_s
-                                                  : 0;
+  const double dots = c.storage == DType::kF32  ? 0
+                      : c.storage == DType::kI8 ? limits.int8_ops_per_s
+                                                : limits.bf16_flops_per_s;
   return dots > 0 ? dots : limits.flops_per_s;
 }
 

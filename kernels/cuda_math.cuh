@@ -25,20 +25,19 @@ __device__ inline void StoreRounded(float v, std::uint16_t* p) {
   *p = static_cast<std::uint16_t>(is_nan ? (bits >> 16) | 0x40u : rounded);
 }
 
-__device__ inline float LoadWeight(const float* p, float) { return *p; }
-__device__ inline float LoadWeight(const std::uint16_t* p, float) { return Widen(*p); }
+__device__ inline float LoadWeight(const float* p) { return *p; }
+__device__ inline float LoadWeight(const std::uint16_t* p) { return Widen(*p); }
 /// e4m3 bits moved into f16's fields mean 2^-8 times as much, exactly.
-__device__ inline float LoadWeight(const std::uint8_t* p, float scale) {
+__device__ inline float LoadWeight(const std::uint8_t* p) {
   const unsigned byte = *p;
   const auto f16 = static_cast<unsigned short>((byte & 0x80u) << 8 | (byte & 0x7Fu) << 7);
-  const float value = __fmul_rn(__half2float(__ushort_as_half(f16)), 256.0f);
-  return __fmul_rn(value, scale);
+  return __fmul_rn(__half2float(__ushort_as_half(f16)), 256.0f);
 }
 
 /// A step of a chain of kernels/linear.h, for weights W and rows X.
 template <class W, class X>
 __device__ inline float ChainStep(float x, float weight, float sum) {
-  if constexpr (sizeof(W) != 2 || sizeof(X) != 2) return __fmaf_rn(x, weight, sum);
+  if constexpr (sizeof(W) == 4 || sizeof(X) == 4) return __fmaf_rn(x, weight, sum);
   float next;
   asm("fma.rn.ftz.f32 %0, %1, %2, %3;" : "=f"(next) : "f"(x), "f"(weight), "f"(sum));
   return next;
@@ -114,15 +113,21 @@ __device__ void MultiplyColumn(const MatrixView& w, std::int64_t n, const X* con
     }
     __syncthreads();
     if (!active) continue;
-    float scale = 1.0f;
-    if constexpr (sizeof(W) == 1) {
-      scale = w.scales[(panel * w.scale_blocks + begin / kStage) * kPanel + lane];
-    }
+    constexpr bool kScaled = sizeof(W) == 1;
+    float block[kTileRows];
+#pragma unroll
+    for (int r = 0; r < kTileRows; ++r) block[r] = kScaled ? 0.0f : acc[r];
 #pragma unroll 4
     for (int i = 0; i < inputs; ++i) {
-      const float weight = LoadWeight(weights + (begin + i) * kPanel, scale);
+      const float weight = LoadWeight(weights + (begin + i) * kPanel);
 #pragma unroll
-      for (int r = 0; r < kTileRows; ++r) acc[r] = ChainStep<W, X>(stage[r][i], weight, acc[r]);
+      for (int r = 0; r < kTileRows; ++r) block[r] = ChainStep<W, X>(stage[r][i], weight, block[r]);
+    }
+    const float scale =
+        kScaled ? w.scales[(panel * w.scale_blocks + begin / kStage) * kPanel + lane] : 1.0f;
+#pragma unroll
+    for (int r = 0; r < kTileRows; ++r) {
+      acc[r] = kScaled ? ChainStep<W, X>(block[r], scale, acc[r]) : block[r];
     }
   }
 }

@@ -59,46 +59,43 @@ inline constexpr int TilePanels(int) { return 1; }
 inline constexpr std::int64_t kBlockRows = 8 * kMaxTileRows;
 
 /// Eight e4m3 bits moved into the fields of an f16 mean 2^-8 times as much, subnormals included, so
-/// the conversion in hardware is exact; `scale` carries the 2^8. Shifting the sign-extended byte
-/// puts the sign into the two highest bits, of which f16 wants the first.
-HWY_INLINE VF WidenF8(hn::Vec<DI8> v, VF scale_times_256) {
+/// the conversion in hardware is exact. Shifting the sign-extended byte puts the sign into the two
+/// highest bits, of which f16 wants the first.
+HWY_INLINE VF WidenF8(hn::Vec<DI8> v) {
   const hn::Rebind<std::int16_t, DF> di16;
   const auto shifted = hn::ShiftLeft<7>(hn::PromoteTo(di16, v));
   const auto bits = hn::And(shifted, hn::Set(di16, static_cast<std::int16_t>(0xBFFF)));
   const hn::Rebind<hwy::float16_t, DF> df16;
-  return hn::Mul(hn::PromoteTo(DF(), hn::BitCast(df16, bits)), scale_times_256);
+  return hn::Mul(hn::PromoteTo(DF(), hn::BitCast(df16, bits)), hn::Set(DF(), 256.0f));
 }
 
-/// A chunk of a panel group's weights of type W: panel p at data + p * panel_stride, [inputs][16].
+/// A chunk of a panel group's weights of type W: panel p at data + p * panel_stride, [inputs][16],
+/// and of fp8 its scales [16] at scales + p * scale_stride.
 template <class W>
 struct WeightChunk {
   const W* data;
   std::int64_t panel_stride;
-  /// fp8 only: [panels][16], the block's scales times 2^8.
   const float* scales;
+  std::int64_t scale_stride;
 };
 
-HWY_INLINE VF LoadWeight(const float* p, const float*) { return LoadF32(p); }
-HWY_INLINE VF LoadWeight(const std::uint16_t* p, const float*) { return LoadBF16(p); }
-HWY_INLINE VF LoadWeight(const std::uint8_t* p, const float* scale) {
-  return WidenF8(hn::LoadU(DI8(), reinterpret_cast<const std::int8_t*>(p)), LoadF32(scale));
+HWY_INLINE VF LoadWeight(const float* p) { return LoadF32(p); }
+HWY_INLINE VF LoadWeight(const std::uint16_t* p) { return LoadBF16(p); }
+HWY_INLINE VF LoadWeight(const std::uint8_t* p) {
+  return WidenF8(hn::LoadU(DI8(), reinterpret_cast<const std::int8_t*>(p)));
 }
 
-/// The chunk of inputs from k on; `scales`: room for [kGroupOutputs].
-template <class W>
-HWY_INLINE WeightChunk<W> ChunkOf(const PackedMatrix& w, std::int64_t first_panel,
-                                  std::int64_t panels, std::int64_t k, float* scales) {
+/// The chunk of inputs from k on. Chunk: WeightChunk<W> or DotChunk<W>.
+template <class Chunk, class W>
+HWY_INLINE Chunk ChunkOf(const PackedMatrix& w, const W* data, std::int64_t first_panel,
+                         std::int64_t k) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  Chunk chunk = {data + (first_panel * w.k() + k) * kPanel, w.k() * kPanel, nullptr, 0};
   if constexpr (std::is_same_v<W, std::uint8_t>) {
-    for (std::int64_t p = 0; p < panels; ++p) {
-      const std::int64_t block = (first_panel + p) * w.scale_blocks() + k / kChunk;
-      for (std::int64_t lane = 0; lane < kPanel; ++lane) {
-        scales[p * kPanel + lane] = w.scales()[block * kPanel + lane] * 256.0f;
-      }
-    }
+    chunk.scale_stride = w.scale_blocks() * kPanel;
+    chunk.scales = w.scales() + first_panel * chunk.scale_stride + k / kChunk * kPanel;
   }
-  return {static_cast<const W*>(w.data()) + (first_panel * w.k() + k) * kPanel, w.k() * kPanel,
-          scales};
+  return chunk;
 }
 
 /// The same chunk in f32; `buffer`: [kGroupPanels][kChunk][16].
@@ -112,15 +109,15 @@ HWY_INLINE WeightChunk<float> Widen(const WeightChunk<W>& chunk, std::int64_t pa
     for (std::int64_t i = 0; i < count * kPanel; i += kPanel) {
       PrefetchWeights(from + i + kPrefetchInputs * kPanel);
       for (std::size_t lane = 0; lane < kLanes16; lane += kVectorLanes) {
-        StoreF32(LoadWeight(from + i + lane, chunk.scales + p * kPanel + lane), to + i + lane);
+        StoreF32(LoadWeight(from + i + lane), to + i + lane);
       }
     }
   }
-  return {buffer, kChunk * kPanel, nullptr};
+  return {buffer, kChunk * kPanel, chunk.scales, chunk.scale_stride};
 }
 
-/// Continues the chains of kRows x (kPanels * 16) outputs over `count` inputs.
-/// x: [kRows][kChunk]; acc: [kRows][kGroupOutputs].
+/// Continues the chains of kRows x (kPanels * 16) outputs over `count` inputs; with scales, adds
+/// the scaled chain of the chunk. x: [kRows][kChunk]; acc: [kRows][kGroupOutputs].
 template <int kRows, int kPanels, class W>
 HWY_INLINE void MultiplyTile(const WeightChunk<W>& w, const float* x, std::int64_t count,
                              float* acc) {
@@ -129,7 +126,8 @@ HWY_INLINE void MultiplyTile(const WeightChunk<W>& w, const float* x, std::int64
   VF sum[kRows][kVectors];
   MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum[r][v] = LoadF32(acc + r * kGroupOutputs + v * kVectorLanes);
+      sum[r][v] = w.scales != nullptr ? hn::Zero(DF())
+                                      : LoadF32(acc + r * kGroupOutputs + v * kVectorLanes);
     }
   }
   for (std::int64_t k = 0; k < count; ++k) {
@@ -137,7 +135,7 @@ HWY_INLINE void MultiplyTile(const WeightChunk<W>& w, const float* x, std::int64
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
       const W* p = w.data + v / kPerPanel * w.panel_stride + k * PackedMatrix::kPanel;
       if (v % kPerPanel == 0) PrefetchWeights(p + kPrefetchInputs * PackedMatrix::kPanel);
-      weights[v] = LoadWeight(p + v % kPerPanel * kVectorLanes, w.scales + v * kVectorLanes);
+      weights[v] = LoadWeight(p + v % kPerPanel * kVectorLanes);
     }
     MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
       const VF value = hn::Set(DF(), x[r * kChunk + k]);
@@ -146,9 +144,15 @@ HWY_INLINE void MultiplyTile(const WeightChunk<W>& w, const float* x, std::int64
       }
     }
   }
-  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
-    MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
-      StoreF32(sum[r][v], acc + r * kGroupOutputs + v * kVectorLanes);
+  MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {
+    MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+      float* const out = acc + r * kGroupOutputs + v * kVectorLanes;
+      if (w.scales != nullptr) {
+        const float* scales = w.scales + v / kPerPanel * w.scale_stride;
+        const VF scale = LoadF32(scales + v % kPerPanel * kVectorLanes);
+        sum[r][v] = Fma(sum[r][v], scale, LoadF32(out));
+      }
+      StoreF32(sum[r][v], out);
     }
   }
 }
@@ -160,7 +164,9 @@ HWY_NOINLINE void MultiplyRows(const WeightChunk<W>& w, std::int64_t panels, con
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   constexpr int kPanels = TilePanels(kRows);
   const auto from = [&w](std::int64_t p) HWY_ATTR {
-    return WeightChunk<W>{w.data + p * w.panel_stride, w.panel_stride, w.scales + p * kPanel};
+    return WeightChunk<W>{w.data + p * w.panel_stride, w.panel_stride,
+                          w.scales == nullptr ? nullptr : w.scales + p * w.scale_stride,
+                          w.scale_stride};
   };
   std::int64_t p = 0;
   for (; p + kPanels <= panels; p += kPanels) {
@@ -219,11 +225,10 @@ HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_pane
                                   std::int64_t panels, const X* const* rows, std::int64_t m,
                                   float* acc) {
   HWY_ALIGN float buffer[kGroupPanels * kChunk * PackedMatrix::kPanel];
-  HWY_ALIGN float scales[kGroupOutputs];
   const bool widen = m > kWidenOnceRows && !std::is_same_v<W, float>;
   for (std::int64_t k = 0; k < w.k(); k += kChunk) {
     const std::int64_t count = std::min(kChunk, w.k() - k);
-    const WeightChunk<W> chunk = ChunkOf<W>(w, first_panel, panels, k, scales);
+    const auto chunk = ChunkOf<WeightChunk<W>>(w, static_cast<const W*>(w.data()), first_panel, k);
     if (widen) {
       MultiplyChunk(Widen(chunk, panels, count, buffer), panels, rows, m, k, count, acc);
     } else {
@@ -233,61 +238,68 @@ HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_pane
 }
 
 #if HWY_TARGET == HWY_AVX3
-static_assert(kBf16TileInputs == kChunk && kBf16Outputs == kGroupOutputs);
+static_assert(kDotInputs == kChunk && kDotOutputs == kGroupOutputs);
 
-/// Inputs [k, k + count) of a row as Bf16TileFn takes them.
+/// Inputs [k, k + count) of a row as DotTileFn takes them.
 HWY_INLINE void CopyPairs(const std::uint16_t* row, std::int64_t count, std::uint32_t* to) {
-  std::int64_t i = 0;
   constexpr auto kStep = static_cast<std::int64_t>(2 * kVectorLanes);
+  std::int64_t i = 0;
   for (; i + kStep <= count; i += kStep, to += kVectorLanes) {
     const auto pairs = hn::LoadU(DU(), reinterpret_cast<const std::uint32_t*>(row + i));
     hn::StoreU(hn::RotateRight<16>(pairs), DU(), to);
   }
-  for (; i < count; i += 2) {
-    const std::uint32_t later = i + 1 < count ? row[i + 1] : 0;
-    *to++ = static_cast<std::uint32_t>(row[i]) << 16 | later;
-  }
+  const auto at = [&](std::int64_t j) { return j < count ? row[j] : std::uint32_t{0}; };
+  const std::int64_t padded = (count + 3) / 4 * 4;
+  for (; i < padded; i += 2) *to++ = at(i) << 16 | at(i + 1);
 }
 
-/// MultiplyGroup for bf16 weights and rows with the dot products of `tiles_of_rows`.
-inline HWY_NOINLINE void MultiplyBf16Group(const Bf16TileFn* tiles_of_rows, const PackedMatrix& w,
-                                           std::int64_t first_panel, std::int64_t panels,
-                                           const std::uint16_t* const* rows, std::int64_t m,
-                                           float* acc) {
-  HWY_ALIGN std::uint32_t pairs[kMaxTileRows * kBf16TilePairs];
-  const auto* data = static_cast<const std::uint16_t*>(w.data());
+/// MultiplyGroupOf for bf16 rows by dot products.
+template <class W>
+inline HWY_NOINLINE void MultiplyDotGroup(const DotTileFn<W>* tiles_of_rows, const PackedMatrix& w,
+                                          std::int64_t first_panel, std::int64_t panels,
+                                          const std::uint16_t* const* rows, std::int64_t m,
+                                          float* acc) {
+  HWY_ALIGN std::uint32_t pairs[kMaxTileRows * kDotPairs];
   const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
   for (std::int64_t k = 0; k < w.k(); k += kChunk) {
     const std::int64_t count = std::min(kChunk, w.k() - k);
-    const Bf16Chunk chunk = {data + (first_panel * w.k() + k) * PackedMatrix::kPanel,
-                             w.k() * PackedMatrix::kPanel};
+    const auto chunk = ChunkOf<DotChunk<W>>(w, static_cast<const W*>(w.data()), first_panel, k);
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
       const std::int64_t begin = m * tile / tiles;
       const std::int64_t height = m * (tile + 1) / tiles - begin;
       for (std::int64_t r = 0; r < height; ++r) {
-        CopyPairs(rows[begin + r] + k, count, pairs + r * kBf16TilePairs);
+        CopyPairs(rows[begin + r] + k, count, pairs + r * kDotPairs);
       }
       tiles_of_rows[height - 1](chunk, panels, pairs, count, acc + begin * kGroupOutputs);
     }
   }
 }
+
+HWY_INLINE void MultiplyDotGroup(const DotTiles& tiles, const PackedMatrix& w,
+                                 std::int64_t first_panel, std::int64_t panels,
+                                 const std::uint16_t* const* rows, std::int64_t m, float* acc) {
+  if (w.storage() == base::DType::kBF16) {
+    return MultiplyDotGroup(tiles.bf16, w, first_panel, panels, rows, m, acc);
+  }
+  MultiplyDotGroup(tiles.fp8, w, first_panel, panels, rows, m, acc);
+}
 #endif  // HWY_TARGET == HWY_AVX3
 
-/// MultiplyGroup for bf16 weights.
-template <class X>
-HWY_INLINE void MultiplyBf16WeightsGroup(const PackedMatrix& w, std::int64_t first_panel,
-                                         std::int64_t panels, const X* const* rows, std::int64_t m,
-                                         float* acc) {
+/// MultiplyGroup for weights W of 16 or 8 bits.
+template <class W, class X>
+HWY_INLINE void MultiplyNarrowGroup(const PackedMatrix& w, std::int64_t first_panel,
+                                    std::int64_t panels, const X* const* rows, std::int64_t m,
+                                    float* acc) {
   constexpr bool kBf16Rows = std::is_same_v<X, std::uint16_t>;
+  const FlushSubnormals flush(kBf16Rows);
 #if HWY_TARGET == HWY_AVX3
   if constexpr (kBf16Rows) {
-    if (const Bf16TileFn* tiles = Bf16DotTiles()) {
-      return MultiplyBf16Group(tiles, w, first_panel, panels, rows, m, acc);
+    if (const DotTiles* tiles = Bf16DotTiles()) {
+      return MultiplyDotGroup(*tiles, w, first_panel, panels, rows, m, acc);
     }
   }
 #endif
-  const FlushSubnormals flush(kBf16Rows);
-  MultiplyGroupOf<std::uint16_t>(w, first_panel, panels, rows, m, acc);
+  MultiplyGroupOf<W>(w, first_panel, panels, rows, m, acc);
 }
 
 /// acc[i][j] = output kGroupOutputs * group + j of row rows[i], i in [0, m), m <= kBlockRows.
@@ -302,9 +314,9 @@ HWY_INLINE void MultiplyGroup(const PackedMatrix& w, std::int64_t group, const X
     case base::DType::kF32:
       return MultiplyGroupOf<float>(w, first_panel, panels, rows, m, acc);
     case base::DType::kBF16:
-      return MultiplyBf16WeightsGroup(w, first_panel, panels, rows, m, acc);
+      return MultiplyNarrowGroup<std::uint16_t>(w, first_panel, panels, rows, m, acc);
     default:
-      return MultiplyGroupOf<std::uint8_t>(w, first_panel, panels, rows, m, acc);
+      return MultiplyNarrowGroup<std::uint8_t>(w, first_panel, panels, rows, m, acc);
   }
 }
 

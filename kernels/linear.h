@@ -11,11 +11,14 @@
 namespace moesaic::kernels {
 
 /// y = x · Wᵀ. Each output is one chain of f32 fused multiply-adds over k ascending, from +0, with
-/// the weight widened (fp8: multiplied by its scale, rounded to f32) first; y is rounded once. So a
-/// row's bits depend on that row and W alone.
+/// the weight widened first; y is rounded once. So a row's bits depend on that row and W alone.
 ///
-/// Where both x and W are bf16, subnormal numbers count as zeros of the same sign in this chain, as
-/// operands and as results: so do dot-product instructions.
+/// With fp8 weights there is such a chain for each block of 128 inputs that shares a scale, and the
+/// output is the chain, over the blocks ascending, of fused multiply-adds of the block's chain and
+/// its scale, from +0.
+///
+/// Where x is bf16 and W bf16 or fp8, subnormal numbers count as zeros of the same sign in these
+/// chains, as operands and as results: so do dot-product instructions.
 ///
 /// With i8 weights x too is quantised, group by group (kernels/int8.h), and an output is the chain,
 /// over the groups ascending, of fused multiply-adds of the group's exact sum of products and

@@ -1,6 +1,7 @@
-// The bf16 tile with AVX-512 BF16, an instruction set that Highway 1.0.3 has no target for. Its dot
-// product adds the product of the upper halves, then that of the lower ones, each rounded to f32 as
-// a fused multiply-add (a product of two bf16 is exact), subnormal numbers counting as zeros.
+// Tiles by bf16 dot products (AVX-512 BF16), an instruction set that Highway 1.0.3 has no target
+// for. A dot product adds the product of the upper halves, then that of the lower ones, each
+// rounded to f32 as a fused multiply-add (a product of two bf16 is exact), subnormal numbers
+// counting as zeros.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -23,99 +24,208 @@ void UseBf16Dot(Bf16Dot use) { bf16_dot.store(use, std::memory_order_relaxed); }
 
 #if !HWY_ARCH_X86
 bool AllowsBf16Dot() { return false; }
-const Bf16TileFn* Bf16DotTiles() { return nullptr; }
+const DotTiles* Bf16DotTiles() { return nullptr; }
 #else
 
 bool AllowsBf16Dot() {
   static const bool have =
       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
+      __builtin_cpu_supports("avx512bf16");
   return have && bf16_dot.load(std::memory_order_relaxed) != Bf16Dot::kNever;
 }
 
 namespace {
 
-// Between these nothing but what the target may run: no inline function of another header.
-HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512bf16")
+/// Byte tables for one vector each.
+struct Fp8Tables {
+  /// Of the seven lower bits of an e4m3, the upper and the lower byte of the same number in bf16.
+  alignas(64) std::uint8_t upper[128];
+  alignas(64) std::uint8_t lower[128];
+  /// Where the bytes of four inputs [4][16] go, so that unpacking makes pairs of them.
+  alignas(64) std::uint8_t order[64];
+};
 
-/// Elements ahead of use at which weights are prefetched: 64 inputs of a panel, as linear-inl.h.
-constexpr std::int64_t kPrefetch = 64 * PackedMatrix::kPanel;
+constexpr Fp8Tables MakeFp8Tables() {
+  Fp8Tables tables = {};
+  for (int bits = 0; bits < 128; ++bits) {
+    int exponent = bits >> 3;
+    int mantissa = bits & 7;
+    if (exponent == 0) {  // subnormal: the leading one moves out
+      exponent = 1;
+      while (mantissa != 0 && (mantissa & 8) == 0) {
+        mantissa <<= 1;
+        --exponent;
+      }
+      mantissa &= 7;
+    }
+    const int bf16 = bits == 0 ? 0 : (exponent - 7 + 127) << 7 | mantissa << 4;
+    tables.upper[bits] = static_cast<std::uint8_t>(bf16 >> 8);
+    tables.lower[bits] = static_cast<std::uint8_t>(bf16);
+  }
+  for (int i = 0; i < 64; ++i) {
+    const int in_block = i % 16;
+    const int input = in_block / 8 * 2 + (in_block % 2 == 0 ? 1 : 0);
+    tables.order[i] = static_cast<std::uint8_t>(input * 16 + i / 16 * 4 + in_block % 8 / 2);
+  }
+  return tables;
+}
+
+constexpr Fp8Tables kFp8Tables = MakeFp8Tables();
+
+/// Bytes ahead of use at which weights are prefetched: about as many as linear-inl.h.
+constexpr std::int64_t kPrefetchBytes = 2048;
+
+// Between these nothing but what the target may run: no inline function of another header.
+HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512vbmi,avx512bf16")
 
 /// sum += the two products of each lane. Not the intrinsic, as in linear_int8_vnni.cc.
 inline __attribute__((always_inline)) void AddPair(__m512& sum, __m512i weights, __m512i values) {
   asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(values));
 }
 
-template <int kRows, int kPanels>
-inline __attribute__((always_inline)) void AddPairs(const __m512i (&wide)[kPanels],
-                                                    const std::uint32_t* values,
-                                                    __m512 (&sum)[kRows][kPanels]) {
-  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
-    const __m512i value = _mm512_set1_epi32(static_cast<int>(values[r * kBf16TilePairs]));
-    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) { AddPair(sum[r][p], wide[p], value); }
+/// Makes pairs of the weights that one vector load holds. Missing inputs are -0: with the value's
+/// +0 they add -0, which changes no sum.
+template <class W>
+struct PairLoader;
+
+template <>
+struct PairLoader<std::uint16_t> {
+  static constexpr int kPairs = 1;
+  /// Output j of two inputs side by side: the earlier one (element j of 32) above the later one.
+  __m512i beside;
+
+  inline __attribute__((always_inline)) PairLoader() {
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    beside =
+        _mm512_or_si512(_mm512_slli_epi32(lane, 16), _mm512_add_epi32(lane, _mm512_set1_epi32(16)));
+  }
+  inline __attribute__((always_inline)) void Load(const std::uint16_t* p, __m512i* pairs) const {
+    pairs[0] = _mm512_permutexvar_epi16(beside, _mm512_loadu_si512(p));
+  }
+  inline __attribute__((always_inline)) void LoadLast(const std::uint16_t* p, std::int64_t,
+                                                      __m512i* pairs) const {
+    const __m512i one = _mm512_mask_loadu_epi16(_mm512_set1_epi16(-0x8000), 0xFFFFu, p);
+    pairs[0] = _mm512_permutexvar_epi16(beside, one);
+  }
+};
+
+template <>
+struct PairLoader<std::uint8_t> {
+  static constexpr int kPairs = 2;
+  __m512i order, upper[2], lower[2];
+
+  inline __attribute__((always_inline)) PairLoader() {
+    order = _mm512_load_si512(kFp8Tables.order);
+    for (int half = 0; half < 2; ++half) {
+      upper[half] = _mm512_load_si512(kFp8Tables.upper + 64 * half);
+      lower[half] = _mm512_load_si512(kFp8Tables.lower + 64 * half);
+    }
+  }
+  inline __attribute__((always_inline)) void Make(__m512i bytes, __m512i* pairs) const {
+    const __m512i ordered = _mm512_permutexvar_epi8(order, bytes);
+    const __m512i low = _mm512_permutex2var_epi8(lower[0], ordered, lower[1]);
+    const __m512i high = _mm512_permutex2var_epi8(upper[0], ordered, upper[1]);
+    // high | (ordered & 0x80)
+    const __m512i with_sign =
+        _mm512_ternarylogic_epi32(high, ordered, _mm512_set1_epi8(-0x80), 0xF8);
+    pairs[0] = _mm512_unpacklo_epi8(low, with_sign);
+    pairs[1] = _mm512_unpackhi_epi8(low, with_sign);
+  }
+  inline __attribute__((always_inline)) void Load(const std::uint8_t* p, __m512i* pairs) const {
+    Make(_mm512_loadu_si512(p), pairs);
+  }
+  inline __attribute__((always_inline)) void LoadLast(const std::uint8_t* p, std::int64_t inputs,
+                                                      __m512i* pairs) const {
+    const auto bytes = (std::uint64_t{1} << (inputs * PackedMatrix::kPanel)) - 1;
+    Make(_mm512_mask_loadu_epi8(_mm512_set1_epi8(-0x80), bytes, p), pairs);
+  }
+};
+
+/// Inputs of one load.
+template <class W>
+constexpr std::int64_t kLoadInputs = 2 * PairLoader<W>::kPairs;
+
+/// Products of the kLoadInputs inputs from input `input` on; fewer when they are the last.
+template <bool kLast, class W, int kRows, int kPanels>
+inline __attribute__((always_inline)) void AddLoad(const PairLoader<W>& loader,
+                                                   const DotChunk<W>& w, std::int64_t input,
+                                                   std::int64_t inputs, const std::uint32_t* values,
+                                                   __m512 (&sum)[kRows][kPanels]) {
+  constexpr int kPairs = PairLoader<W>::kPairs;
+  __m512i wide[kPanels][kPairs];
+  MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+    const W* from = w.data + p * w.panel_stride + input * PackedMatrix::kPanel;
+    if constexpr (kLast) {
+      loader.LoadLast(from, inputs - input, wide[p]);
+    } else {
+      __builtin_prefetch(reinterpret_cast<const char*>(from) + kPrefetchBytes, 0, 2);
+      loader.Load(from, wide[p]);
+    }
+  }
+  MOESAIC_UNROLL for (int pair = 0; pair < kPairs; ++pair) {
+    MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+      const std::uint32_t two = values[r * kDotPairs + input / 2 + pair];
+      const __m512i value = _mm512_set1_epi32(static_cast<int>(two));
+      MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) AddPair(sum[r][p], wide[p][pair], value);
+    }
   }
 }
 
-template <int kRows, int kPanels>
-inline __attribute__((always_inline)) void MultiplyTile(const Bf16Chunk& w,
+template <class W, int kRows, int kPanels>
+inline __attribute__((always_inline)) void MultiplyTile(const DotChunk<W>& w,
                                                         const std::uint32_t* values,
                                                         std::int64_t inputs, float* acc) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   __m512 sum[kRows][kPanels];
   MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
     MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-      sum[r][p] = _mm512_loadu_ps(acc + r * kBf16Outputs + p * kPanel);
+      sum[r][p] = w.scales != nullptr ? _mm512_setzero_ps()
+                                      : _mm512_loadu_ps(acc + r * kDotOutputs + p * kPanel);
     }
   }
-  // Output j of two inputs side by side: the earlier one (element j of 32) above the later one.
-  const __m512i lower =
-      _mm512_set_epi32(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16);
-  const __m512i beside =
-      _mm512_or_si512(lower, _mm512_slli_epi32(_mm512_sub_epi32(lower, _mm512_set1_epi32(16)), 16));
-  const std::uint16_t* weights = w.data;
-  for (std::int64_t pair = 0; pair < inputs / 2; ++pair) {
-    __m512i wide[kPanels];
-    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-      const std::uint16_t* from = weights + p * w.panel_stride;
-      __builtin_prefetch(from + kPrefetch, 0, 2);  // as linear-inl.h
-      wide[p] = _mm512_permutexvar_epi16(beside, _mm512_loadu_si512(from));
-    }
-    AddPairs<kRows, kPanels>(wide, values + pair, sum);
-    weights += 2 * kPanel;
+  const PairLoader<W> loader;
+  std::int64_t input = 0;
+  for (; input + kLoadInputs<W> <= inputs; input += kLoadInputs<W>) {
+    AddLoad<false>(loader, w, input, inputs, values, sum);
   }
-  if (inputs % 2 != 0) {
-    // Beside the last input, -0 times the value's 0: to add -0 changes nothing.
-    __m512i wide[kPanels];
-    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-      const __m512i last = _mm512_mask_loadu_epi16(_mm512_set1_epi16(-0x8000), 0xFFFFu,
-                                                   weights + p * w.panel_stride);
-      wide[p] = _mm512_permutexvar_epi16(beside, last);
-    }
-    AddPairs<kRows, kPanels>(wide, values + inputs / 2, sum);
-  }
-  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
-    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-      _mm512_storeu_ps(acc + r * kBf16Outputs + p * kPanel, sum[r][p]);
+  if (input < inputs) AddLoad<true>(loader, w, input, inputs, values, sum);
+  MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+    MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+      float* const out = acc + r * kDotOutputs + p * kPanel;
+      if (w.scales != nullptr) {
+        const __m512 scale = _mm512_loadu_ps(w.scales + p * w.scale_stride);
+        sum[r][p] = _mm512_fmadd_ps(sum[r][p], scale, _mm512_loadu_ps(out));
+      }
+      _mm512_storeu_ps(out, sum[r][p]);
     }
   }
 }
 
-template <int kRows>
-void MultiplyRows(const Bf16Chunk& w, std::int64_t panels, const std::uint32_t* pairs,
+/// Panels of a register tile: fp8 keeps its tables in registers too.
+template <class W>
+constexpr int TilePanels(int rows) {
+  if (sizeof(W) == 1) return rows <= 4 ? 4 : rows <= 8 ? 2 : 1;
+  return rows <= 6 ? 4 : 2;
+}
+
+template <class W, int kRows>
+void MultiplyRows(const DotChunk<W>& w, std::int64_t panels, const std::uint32_t* pairs,
                   std::int64_t inputs, float* acc) {
-  constexpr int kPanels = kRows <= 6 ? 4 : 2;
+  constexpr int kPanels = TilePanels<W>(kRows);
+  DotChunk<W> from = w;
   std::int64_t p = 0;
-  Bf16Chunk from = w;
   const auto next = [&](int count) {
     p += count;
     from.data = w.data + p * w.panel_stride;
+    if (w.scales != nullptr) from.scales = w.scales + p * w.scale_stride;
   };
   while (p + kPanels <= panels) {
-    MultiplyTile<kRows, kPanels>(from, pairs, inputs, acc + p * PackedMatrix::kPanel);
+    MultiplyTile<W, kRows, kPanels>(from, pairs, inputs, acc + p * PackedMatrix::kPanel);
     next(kPanels);
   }
   while (p < panels) {
-    MultiplyTile<kRows, 1>(from, pairs, inputs, acc + p * PackedMatrix::kPanel);
+    MultiplyTile<W, kRows, 1>(from, pairs, inputs, acc + p * PackedMatrix::kPanel);
     next(1);
   }
 }
@@ -161,20 +271,24 @@ bool DotIsFaster() {
   return best_of(&Products<true>) < best_of(&Products<false>);
 }
 
-template <int... kIndex>
-constexpr std::array<Bf16TileFn, sizeof...(kIndex)> Table(std::integer_sequence<int, kIndex...>) {
-  return {&MultiplyRows<kIndex + 1>...};
+template <class W, int... kIndex>
+constexpr std::array<DotTileFn<W>, sizeof...(kIndex)> Table(std::integer_sequence<int, kIndex...>) {
+  return {&MultiplyRows<W, kIndex + 1>...};
 }
 
-constexpr auto kTable = Table(std::make_integer_sequence<int, 12>());
+template <class W>
+constexpr auto kTiles = Table<W>(std::make_integer_sequence<int, 12>());
+
+constexpr DotTiles kDotTiles = {.bf16 = kTiles<std::uint16_t>.data(),
+                                .fp8 = kTiles<std::uint8_t>.data()};
 
 }  // namespace
 
-const Bf16TileFn* Bf16DotTiles() {
+const DotTiles* Bf16DotTiles() {
   if (!AllowsBf16Dot()) return nullptr;
-  if (bf16_dot.load(std::memory_order_relaxed) == Bf16Dot::kAlways) return kTable.data();
+  if (bf16_dot.load(std::memory_order_relaxed) == Bf16Dot::kAlways) return &kDotTiles;
   static const bool faster = DotIsFaster();
-  return faster ? kTable.data() : nullptr;
+  return faster ? &kDotTiles : nullptr;
 }
 #endif
 

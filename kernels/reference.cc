@@ -43,15 +43,16 @@ std::int32_t Int8At(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) 
   return static_cast<const std::uint8_t*>(matrix.data())[index] - int8::kWeightOffset;
 }
 
+}  // namespace
+
 float ScaleAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
+  if (matrix.scales() == nullptr) return 1.0f;
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   const std::int64_t block = n / kPanel * matrix.scale_blocks() + k / PackedMatrix::kScaleBlock;
   return matrix.scales()[block * kPanel + n % kPanel];
 }
 
-}  // namespace
-
-float WeightAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
+float StoredAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   const std::int64_t panel = n / kPanel;
   const std::int64_t lane = n % kPanel;
@@ -62,10 +63,9 @@ float WeightAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
     case DType::kBF16:
       return base::BF16ToF32(static_cast<const std::uint16_t*>(matrix.data())[index]);
     case DType::kI8:
-      return static_cast<float>(Int8At(matrix, n, k)) * ScaleAt(matrix, n, k);
+      return static_cast<float>(Int8At(matrix, n, k));
     default:
-      return base::F8E4M3ToF32(static_cast<const std::uint8_t*>(matrix.data())[index]) *
-             ScaleAt(matrix, n, k);
+      return base::F8E4M3ToF32(static_cast<const std::uint8_t*>(matrix.data())[index]);
   }
 }
 

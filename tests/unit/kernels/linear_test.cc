@@ -125,6 +125,31 @@ TEST(LinearBf16Test, SubnormalNumbersCountAsZerosOnEveryTarget) {
   });
 }
 
+TEST(LinearFp8Test, EveryStoredValueHasTheBitsOfTheDefinition) {
+  // 0x7F and 0xFF are not numbers. Rows from ordinary sizes down to subnormal products.
+  constexpr std::int64_t kInputs = 254;
+  const HostTensor w(DType::kF8E4M3, {20, kInputs});
+  for (std::int64_t i = 0; i < 20 * kInputs; ++i) {
+    const auto byte = static_cast<std::uint8_t>((i % kInputs + i / kInputs * 7) % kInputs);
+    w.As<std::uint8_t>()[i] = byte >= 0x7F ? byte + 1 : byte;
+  }
+  const HostTensor scales = HostTensor::Random(DType::kF32, {1, 2}, 23);
+  const auto weight = PackedMatrix::Pack({{w, scales.view()}}, DType::kF8E4M3);
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  const HostTensor x = HostTensor::Random(DType::kBF16, {14, kInputs}, 24);
+  for (std::int64_t i = 0; i < 14 * kInputs; ++i) {
+    auto& bits = x.As<std::uint16_t>()[i];
+    bits = base::F32ToBF16(std::ldexp(base::BF16ToF32(bits), -10 * static_cast<int>(i / kInputs)));
+  }
+  const HostTensor expected(DType::kF32, {14, 20});
+  LinearReference({.x = x, .weight = &*weight, .y = expected});
+  ForEachTargetAndThreads([&](int threads) {
+    const HostTensor y(DType::kF32, {14, 20});
+    ASSERT_TRUE(RunOp({.x = x, .weight = &*weight, .y = y}, threads).ok());
+    EXPECT_TRUE(BitsEqual(y, expected));
+  });
+}
+
 /// Groups of zeros, of subnormal numbers, of the largest and of ones: the edges of quantisation.
 HostTensor EdgeRows(std::int64_t rows, std::int64_t k) {
   HostTensor x = HostTensor::Random(DType::kF32, {rows, k}, 11);
