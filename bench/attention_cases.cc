@@ -88,7 +88,7 @@ Case MlaDecodeCase(std::int64_t sequences, std::int64_t context, int heads) {
   struct Data {
     DecodeBatch batch;
     base::Buffer query, cache, kv_b, prompts, out, workspace;
-    kernels::AttentionMlaArgs args;
+    std::vector<kernels::AttentionMlaArgs> args;  ///< Each with a kv_b of its own.
   };
   auto data =
       std::make_shared<Data>(Data{DecodeBatch(sequences, context), {}, {}, {}, {}, {}, {}, {}});
@@ -96,31 +96,35 @@ Case MlaDecodeCase(std::int64_t sequences, std::int64_t context, int heads) {
   const std::int64_t weight_rows = heads * (shape.nope + shape.v_dim);
   data->query = Filled(sequences * heads * (shape.nope + shape.rope), DType::kF32, {});
   data->cache = Filled(data->batch.Elements(width), DType::kBF16, {});
-  data->kv_b = Filled(weight_rows * shape.kv_lora, DType::kBF16, {});
+  const std::int64_t weights = weight_rows * shape.kv_lora;
+  const auto copies = static_cast<std::int64_t>(kFootprintBytes) / (2 * weights) + 1;
+  data->kv_b = Filled(copies * weights, DType::kBF16, {});
   data->prompts = Allocate(sequences * sizeof(std::int32_t), {});
   std::fill_n(data->prompts.As<std::int32_t>(), sequences, static_cast<std::int32_t>(context));
   data->out = Allocate(sequences * heads * shape.v_dim * sizeof(std::uint16_t), {});
-  data->args = {
-      .shape = shape,
-      .query = data->query.View(DType::kF32, {sequences, heads * (shape.nope + shape.rope)}),
-      .cache = data->batch.Cache(data->cache, width),
-      .kv_b = data->kv_b.View(DType::kBF16, {weight_rows, shape.kv_lora}),
-      .kv_b_scales = {},
-      .batch = data->batch.View(),
-      .prompt_lengths = data->prompts.View(DType::kI32, {sequences}),
-      .scale = 0.1f,
-      .out = data->out.View(DType::kBF16, {sequences, heads * shape.v_dim}),
-      .parallelism = kParallelism};
-  data->workspace = Allocate(kernels::WorkspaceBytes(data->args), {});
+  for (std::int64_t copy = 0; copy < copies; ++copy) {
+    data->args.push_back(
+        {.shape = shape,
+         .query = data->query.View(DType::kF32, {sequences, heads * (shape.nope + shape.rope)}),
+         .cache = data->batch.Cache(data->cache, width),
+         .kv_b = base::TensorView(data->kv_b.As<std::uint16_t>() + copy * weights, DType::kBF16,
+                                  {weight_rows, shape.kv_lora}),
+         .kv_b_scales = {},
+         .batch = data->batch.View(),
+         .prompt_lengths = data->prompts.View(DType::kI32, {sequences}),
+         .scale = 0.1f,
+         .out = data->out.View(DType::kBF16, {sequences, heads * shape.v_dim}),
+         .parallelism = kParallelism});
+  }
+  data->workspace = Allocate(kernels::WorkspaceBytes(data->args[0]), {});
   Case c;
-  c.bytes =
-      2.0 * static_cast<double>(sequences * (context + 1) * width + weight_rows * shape.kv_lora);
+  c.bytes = 2.0 * static_cast<double>(sequences * (context + 1) * width + weights);
   c.flops = 2.0 * static_cast<double>(sequences * heads) *
             static_cast<double>((context + 1) * (width + shape.kv_lora) +
                                 shape.kv_lora * (shape.nope + shape.v_dim));
-  c.result = data->args.out;
-  c.launch = [data](std::int64_t, base::Stream& stream) {
-    return kernels::Launch(data->args, WorkspaceOf(data->workspace), stream);
+  c.result = data->args[0].out;
+  c.launch = [data](std::int64_t i, base::Stream& stream) {
+    return kernels::Launch(data->args[i % data->args.size()], WorkspaceOf(data->workspace), stream);
   };
   return c;
 }

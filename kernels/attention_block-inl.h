@@ -113,6 +113,8 @@ HWY_INLINE void LoadValues(const PagedKvView& cache, const PagedSequence& sequen
 
 /// Vectors per chain group of four queries: with 32 registers a load serves twice as many products.
 inline constexpr int kVectorsOfFour = kVectorLanes >= 16 ? 4 : 2;
+/// Of one query: long pieces of a row, which memory gives faster than short ones.
+inline constexpr int kVectorsOfOne = kVectorLanes >= 16 ? 8 : 4;
 
 /// out[q][lane] = fma chain over d ascending of a[q][d] * keys[d][lane], for kVectors vectors of
 /// lanes from `lane` on. kQueries * kVectors chains hide the latency of one.
@@ -161,10 +163,14 @@ HWY_INLINE void DotRows(const float* a, std::int64_t a_stride, std::int64_t n, s
   }
 }
 
+/// Rows ahead of use at which bf16 rows are prefetched: those come from memory, not from scratch.
+inline constexpr std::int64_t kPrefetchRows = 8;
+
 /// out[q][v] = fma chain over j ascending of weights[q][j] * rows[j][v], kVectors vectors from v.
-template <int kQueries, int kVectors>
+template <int kQueries, int kVectors, class T>
 HWY_INLINE void CombineLanes(const float* weights, std::int64_t weight_stride, std::int64_t count,
-                             const float* rows, std::int64_t stride, std::int64_t v, float* out) {
+                             const T* rows, std::int64_t stride, std::int64_t v, float* out) {
+  constexpr auto kLine = static_cast<int>(64 / sizeof(T) / kVectorLanes);
   VF acc[kQueries][kVectors];
   MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
     MOESAIC_UNROLL for (int i = 0; i < kVectors; ++i) acc[q][i] = hn::Zero(DF());
@@ -172,7 +178,11 @@ HWY_INLINE void CombineLanes(const float* weights, std::int64_t weight_stride, s
   for (std::int64_t j = 0; j < count; ++j) {
     VF row[kVectors];
     MOESAIC_UNROLL for (int i = 0; i < kVectors; ++i) {
-      row[i] = LoadF32(rows + j * stride + v + i * kStep);
+      const T* from = rows + j * stride + v + i * kStep;
+      if constexpr (sizeof(T) == 2) {
+        if (i % kLine == 0) __builtin_prefetch(from + kPrefetchRows * stride, 0, 2);
+      }
+      row[i] = LoadAs(from);
     }
     MOESAIC_UNROLL for (int q = 0; q < kQueries; ++q) {
       const VF w = hn::Set(DF(), weights[q * weight_stride + j]);
@@ -187,10 +197,10 @@ HWY_INLINE void CombineLanes(const float* weights, std::int64_t weight_stride, s
 }
 
 /// `stride`, of rows and out, is a multiple of kScratchPad and all of it is computed.
-template <int kQueries>
+template <int kQueries, class T>
 HWY_INLINE void CombineRows(const float* weights, std::int64_t weight_stride, std::int64_t count,
-                            const float* rows, std::int64_t stride, float* out) {
-  constexpr int kVectors = kQueries == 4 ? kVectorsOfFour : 4;
+                            const T* rows, std::int64_t stride, float* out) {
+  constexpr int kVectors = kQueries == 4 ? kVectorsOfFour : kQueries == 1 ? kVectorsOfOne : 4;
   std::int64_t v = 0;
   for (; v + kVectors * kStep <= stride; v += kVectors * kStep) {
     CombineLanes<kQueries, kVectors>(weights, weight_stride, count, rows, stride, v, out);

@@ -41,12 +41,19 @@ inline void WidenFp8Weights(const AttentionMlaArgs& args, std::int64_t first, st
   }
 }
 
+/// Rows ahead of use at which kv_b is prefetched, which comes from memory in every layer.
+inline constexpr std::int64_t kPrefetchWeightRows = 8;
+
 /// The same for every type of kv_b.
 inline void WidenWeights(const AttentionMlaArgs& args, std::int64_t first, std::int64_t n,
                          float* dst) {
   if (args.kv_b.dtype == base::DType::kF8E4M3) return WidenFp8Weights(args, first, n, dst);
   const std::int64_t k_dim = args.shape.kv_lora;
+  const std::int64_t row_bytes = k_dim * base::DTypeBytes(args.kv_b.dtype);
   for (std::int64_t i = 0; i < n; ++i) {
+    const char* ahead = args.kv_b.As<const char>() + (first + i + kPrefetchWeightRows) * row_bytes;
+    for (std::int64_t byte = 0; byte < row_bytes; byte += 64)
+      __builtin_prefetch(ahead + byte, 0, 2);
     WidenFrom(args.kv_b, (first + i) * k_dim, k_dim, dst + i * LatentStride(args.shape));
   }
 }

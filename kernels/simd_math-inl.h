@@ -178,6 +178,33 @@ HWY_INLINE float LaneDot(const A* a, const B* b, std::int64_t n) {
   return TreeSum(lanes);
 }
 
+/// out[r] = LaneDot of row r, [rows][stride] f32 or bf16, and b: kRows of them side by side, since
+/// the sums of one wait for each other.
+template <int kRows, class T>
+HWY_INLINE void LaneDots(const T* rows, std::int64_t stride, const float* b, std::int64_t n,
+                         float* out) {
+  const std::int64_t whole = WholeRounds(n);
+  HWY_ALIGN float lanes[kRows][kLanes16];
+  for (std::size_t lane = 0; lane < kLanes16; lane += kVectorLanes) {
+    VF sum[kRows];
+    MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) sum[r] = hn::Zero(DF());
+    for (std::int64_t i = 0; i < whole; i += kLanes16) {
+      const VF value = LoadF32(b + i + lane);
+      MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+        __builtin_prefetch(rows + (r + 2 * kRows) * stride + i + lane, 0, 2);
+        sum[r] = Fma(LoadAs(rows + r * stride + i + lane), value, sum[r]);
+      }
+    }
+    MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) StoreF32(sum[r], lanes[r] + lane);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (std::int64_t i = whole; i < n; ++i) {
+      lanes[r][i - whole] = std::fma(ToFloat(rows[r * stride + i]), b[i], lanes[r][i - whole]);
+    }
+    out[r] = TreeSum(lanes[r]);
+  }
+}
+
 /// The larger of two; a NaN in `a` or `b` is not kept.
 HWY_INLINE float MaxScalars(float a, float b) { return a > b ? a : b; }
 
