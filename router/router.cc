@@ -195,6 +195,7 @@ absl::Status Router::Impl::BuildCore() {
   options.max_step_tokens = options_.max_step_tokens;
   options.max_queue = options_.max_queue;
   options.micro_batches = options_.micro_batches;
+  options.max_step_time = options_.max_step_time;
   options.metrics = &scheduler_metrics_;
   options.price_per_second = [this] { return PriceOf(options_.node_share); };
   options.on_step = [this](const StepSample& step) {

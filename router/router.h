@@ -49,7 +49,10 @@ struct RouterOptions {
   int max_num_seqs = 64;
   int max_step_tokens = 512;
   int max_queue = 256;
-  int micro_batches = 1;
+  std::optional<int> micro_batches;  ///< 1 or 2; nullopt = what is predicted to be faster.
+  /// So many rows of prompts join a step with generations that it is predicted to take no more than
+  /// this, or twice what the generations take alone.
+  absl::Duration max_step_time = absl::Milliseconds(200);
 
   std::uint64_t max_body_bytes = std::uint64_t{16} << 20;
   std::uint64_t max_bodies_bytes = std::uint64_t{1} << 30;

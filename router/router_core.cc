@@ -54,6 +54,7 @@ SchedulerOptions SchedulerOptionsFor(const model::Checkpoint& checkpoint,
   scheduler.max_step_tokens = options.max_step_tokens;
   scheduler.max_queue = options.max_queue;
   scheduler.micro_batches = options.micro_batches;
+  scheduler.max_step_time = options.max_step_time;
   scheduler.price_per_second = options.price_per_second;
   scheduler.metrics = options.metrics;
   scheduler.on_step = options.on_step;

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/compute_pool.h"
 #include "base/dtype.h"
@@ -28,7 +29,8 @@ struct RouterCoreOptions {
   int max_num_seqs = 64;
   int max_step_tokens = 512;
   int max_queue = 256;
-  int micro_batches = 1;
+  std::optional<int> micro_batches;  ///< As in SchedulerOptions, like the next.
+  absl::Duration max_step_time = absl::InfiniteDuration();
   std::function<std::optional<double>()>
       price_per_second;  ///< As in SchedulerOptions, like the two below.
   SchedulerMetrics* metrics = nullptr;

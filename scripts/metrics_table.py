@@ -43,7 +43,7 @@ def page():
         "what to do about it, is in [operations.md](operations.md).",
         "",
         "How many time series that is, for DeepSeek-V3 (58 MoE layers of 256 experts) on 72 shards with 200",
-        "tenants, as Prometheus counts (every bucket of a histogram is one): a router 2,742, a shard 51, the",
+        "tenants, as Prometheus counts (every bucket of a histogram is one): a router 2,744, a shard 51, the",
         "coordinator 650; a graphics card adds seven. A shard more adds 18 to each router, and one for every",
         "eight MoE layers to the coordinator; a tenant six to a router, and from the 201st on nothing: later",
         "ones share the name `other`. No series is by expert. A router keeps the series of shards that have gone",

@@ -32,6 +32,10 @@ inline constexpr CounterDef kStepsTotal{{"moesaic_steps_total",
                                          {"step"}}};
 inline constexpr CounterDef kStepRowsTotal{
     {"moesaic_step_rows_total", "Positions computed in steps.", {"step"}}};
+inline constexpr CounterDef kStepsByMicroBatchesTotal{
+    {"moesaic_steps_by_micro_batches_total",
+     "Steps computed, by the micro-batches they were divided into, 1 or 2.",
+     {"micro_batches"}}};
 inline constexpr HistogramDef kStepDurationSeconds{
     {"moesaic_step_duration_seconds", "From the start of a step to its last result."},
     kTokenBounds,

@@ -72,6 +72,7 @@ struct StepResult {
   std::vector<SliceResult> slices;  ///< As in the batch.
   StepTimes times;                  ///< Also of a step that failed.
   std::int64_t experts = 0;         ///< Distinct experts chosen, summed over layers.
+  int micro_batches = 1;            ///< The slices were divided among so many.
 };
 
 /// Computes steps, one at a time. Called on the scheduler's loop thread only.

@@ -61,9 +61,12 @@ std::vector<MicroBatch> LayOut(const StepBatch& batch, int block_tokens) {
   std::int64_t row = 0;
   for (std::int32_t s = 0; s < slices; ++s) {
     row += batch.slices[s].tokens.size();
-    // Ends here when this many micro-batches should hold no more than the rows so far.
+    // Ends here when what this many micro-batches should hold is no nearer after the next slice.
     const std::int64_t share = (static_cast<std::int64_t>(laid_out.size()) + 1) * total;
-    if (row * batch.micro_batches < share && s + 1 < slices) continue;
+    if (s + 1 < slices) {
+      const auto next = static_cast<std::int64_t>(batch.slices[s + 1].tokens.size());
+      if ((2 * row + next) * batch.micro_batches <= 2 * share) continue;
+    }
     laid_out.push_back(
         Assemble(batch, begin, s + 1, static_cast<std::int32_t>(begin_row), block_tokens));
     begin = s + 1;

@@ -59,6 +59,7 @@ StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
     if (batch_.timeline) progress.span.begun = batch_.timeline->Now();
   }
   unfinished_ = micro_batches_.size();
+  result_.micro_batches = static_cast<int>(micro_batches_.size());
 }
 
 void StepMachine::Start() {

@@ -26,6 +26,7 @@ class BatchFormer {
     for (std::int32_t i = 0; i < running_; ++i) {
       if (IsDecode(snapshot_.running[i])) AddDecode(i);
     }
+    if (DecodesPrevail()) tokens_left_ = std::min(tokens_left_, snapshot_.max_beside_decodes);
     for (std::int32_t i = 0; i < running_; ++i) {
       if (!IsDecode(snapshot_.running[i])) AddPrefill(i, snapshot_.running[i]);
     }
@@ -34,6 +35,14 @@ class BatchFormer {
   }
 
  private:
+  /// Whether there are decodes, and at most twice as many sequences in or before their prefill.
+  bool DecodesPrevail() const {
+    const auto decodes = static_cast<std::int32_t>(plan_.slices.size());
+    const auto waiting = static_cast<std::int32_t>(snapshot_.waiting.size());
+    const std::int32_t may_begin = std::min(waiting, snapshot_.max_num_seqs - running_);
+    return decodes > 0 && running_ - decodes + may_begin <= 2 * decodes;
+  }
+
   std::int32_t BlocksToReach(const SequenceSnapshot& sequence, std::int32_t positions) const {
     const auto needed = static_cast<std::int32_t>(BlocksFor(positions, snapshot_.block_tokens));
     return std::max(0, needed - sequence.blocks);
@@ -101,6 +110,11 @@ class BatchFormer {
 };
 
 }  // namespace
+
+std::int32_t CountDecodes(const SchedulingSnapshot& snapshot) {
+  return static_cast<std::int32_t>(
+      std::count_if(snapshot.running.begin(), snapshot.running.end(), IsDecode));
+}
 
 StepPlan FormBatch(const SchedulingSnapshot& snapshot) { return BatchFormer(snapshot).Form(); }
 

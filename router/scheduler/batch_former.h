@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace moesaic::router {
@@ -21,6 +22,8 @@ struct SchedulingSnapshot {
   std::int32_t block_tokens = 0;
   std::int32_t max_step_tokens = 0;  ///< ≥ max_num_seqs, so that every running sequence advances.
   std::int32_t max_num_seqs = 0;
+  /// Of a step with decodes, the most positions that are not; but see FormBatch.
+  std::int32_t max_beside_decodes = std::numeric_limits<std::int32_t>::max();
 };
 
 /// The next step. Executing it: release the blocks of `preempted`, admit, allocate, run.
@@ -38,8 +41,14 @@ struct StepPlan {
   std::int32_t admitted = 0;            ///< This many from the front of waiting.
 };
 
+/// Running sequences whose next position is a generated one computed alone, which yields the next
+/// token.
+std::int32_t CountDecodes(const SchedulingSnapshot& snapshot);
+
 /// Forms a step: every running decode, oldest first, then prefill chunks of running sequences,
-/// then of newly admitted ones, within max_step_tokens. A decode that finds no block takes those of
+/// then of newly admitted ones, within max_step_tokens and max_beside_decodes. The latter
+/// does not hold where more than twice as many sequences want to begin as generate: few wait for a
+/// step full of prompts, and it makes a batch of them. A decode that finds no block takes those of
 /// the youngest running sequence, itself in the end; prefill never preempts and takes the blocks
 /// there are. A sequence is admitted when all blocks it needs to reach its next token are free
 /// beyond what running prefills still need, and never in a step that preempts.

@@ -21,6 +21,9 @@ constexpr absl::Duration kLoopDeadAfter = absl::Seconds(10);
 /// Weight of the newest observation in the smoothed admission interval.
 constexpr double kAdmissionSmoothing = 0.1;
 
+/// Rows of prompts that every step has room for: prompts go on whatever the predictions are.
+constexpr std::int32_t kLeastPrefillRows = 16;
+
 absl::Status CheckPositive(std::int64_t value, const char* name) {
   if (value > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(name, " must be positive, is ", value));
@@ -43,7 +46,10 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(SchedulerOptions op
   MOESAIC_RETURN_IF_ERROR(CheckPositive(options.max_num_seqs, "max_num_seqs"));
   MOESAIC_RETURN_IF_ERROR(CheckPositive(options.max_step_tokens, "max_step_tokens"));
   MOESAIC_RETURN_IF_ERROR(CheckPositive(options.max_queue, "max_queue"));
-  MOESAIC_RETURN_IF_ERROR(CheckPositive(options.micro_batches, "micro_batches"));
+  if (const int count = options.micro_batches.value_or(1);
+      count < 1 || count > StepTimeModel::kMaxMicroBatches) {
+    return absl::InvalidArgumentError(absl::StrCat("micro_batches must be 1 or 2, is ", count));
+  }
   std::unique_ptr<Scheduler> scheduler(
       new Scheduler(Resolve(std::move(options)), runner, loop, clock));
   MOESAIC_RETURN_IF_ERROR(loop.Post([s = scheduler.get()] { s->Tick(); }));
@@ -59,6 +65,7 @@ Scheduler::Scheduler(SchedulerOptions options, StepRunner& runner, base::Loop& l
       loop_(loop),
       clock_(clock),
       kv_(options_.kv_blocks),
+      step_times_(options_.micro_batches),
       heartbeat_ns_(absl::ToInt64Nanoseconds(clock.Monotonic())) {}
 
 absl::StatusOr<std::uint64_t> Scheduler::Submit(GenerationRequest request, Sink sink) {
@@ -185,6 +192,11 @@ SchedulingSnapshot Scheduler::Snapshot() const {
     if (static_cast<int>(snapshot.waiting.size()) == options_.max_num_seqs) break;
     snapshot.waiting.push_back(sequence->Snapshot());
   }
+  if (const std::int32_t decodes = CountDecodes(snapshot); decodes > 0) {
+    snapshot.max_beside_decodes =
+        step_times_.PrefillRowsWithin(absl::ToDoubleSeconds(options_.max_step_time), decodes,
+                                      kLeastPrefillRows, options_.max_step_tokens);
+  }
   return snapshot;
 }
 
@@ -249,7 +261,6 @@ void Scheduler::Admit(std::int32_t count) {
 void Scheduler::RunStep(std::vector<StepEntry> entries) {
   step_ = std::move(entries);
   StepBatch batch;
-  batch.micro_batches = options_.micro_batches;
   step_started_ = clock_.Monotonic();
   for (StepEntry& entry : step_) {
     entry.sequence->in_step = true;
@@ -263,8 +274,19 @@ void Scheduler::RunStep(std::vector<StepEntry> entries) {
     counters_.step_tokens += entry.tokens;
   }
   ++counters_.steps;
+  batch.micro_batches = MicroBatches();
   batch.timeline = timeline_;
   runner_.Run(std::move(batch), [this](StepResult result) { FinishStep(std::move(result)); });
+}
+
+int Scheduler::MicroBatches() {
+  if (step_.size() < 2) return 1;
+  StepRows rows;
+  for (const StepEntry& entry : step_) {
+    rows.prefill += entry.prefill_rows;
+    rows.decode += entry.tokens - entry.prefill_rows;
+  }
+  return step_times_.ChooseMicroBatches(rows);
 }
 
 void Scheduler::FinishStep(StepResult result) {
@@ -274,6 +296,8 @@ void Scheduler::FinishStep(StepResult result) {
   // Counted before anybody learns of it: a scrape after an answer shows the answer's steps.
   ShareOut(step, result);
   StepSample sample = RecordStep(step, result);
+  step_times_.Add({.prefill = sample.prefill_rows, .decode = sample.decode_rows},
+                  result.micro_batches, absl::ToDoubleSeconds(now - started));
   TraceStep(step, result.times, now);
   for (std::size_t i = 0; i < step.size(); ++i) {
     Sequence& sequence = *step[i].sequence;
@@ -336,6 +360,7 @@ StepSample Scheduler::RecordStep(const std::vector<StepEntry>& step, const StepR
   SchedulerMetrics::OfSteps& of_steps = sample.prefill_rows > 0 ? metrics.prefill : metrics.decode;
   of_steps.steps.Increment();
   of_steps.rows.Increment(rows);
+  metrics.by_micro_batches[result.micro_batches - 1].Increment();
   metrics.step_duration.Observe(sample.times.total());
   metrics.step_tokens.Observe(rows);
   metrics.busy_prefill.Increment(busy_per_row * sample.prefill_rows);

@@ -22,6 +22,7 @@
 #include "router/scheduler/scheduler_metrics.h"
 #include "router/scheduler/sequence.h"
 #include "router/scheduler/step_sample.h"
+#include "router/scheduler/step_time_model.h"
 
 namespace moesaic::router {
 
@@ -32,7 +33,11 @@ struct SchedulerOptions {
   int max_num_seqs = 64;      ///< Sequences computed at a time; lowered to max_step_tokens.
   int max_step_tokens = 512;  ///< Positions of one step.
   int max_queue = 256;        ///< Generations waiting for their first step.
-  int micro_batches = 1;      ///< 1 or 2.
+  /// 1 or 2; nullopt = for each step what is predicted to be faster.
+  std::optional<int> micro_batches;
+  /// So many rows of prompts join those of generations that the step is predicted to take no more
+  /// than this, or twice what the generations take alone.
+  absl::Duration max_step_time = absl::InfiniteDuration();
   std::vector<std::int32_t> eos_token_ids;
   /// What a second of this process costs; nullopt = unknown, like an empty function.
   std::function<std::optional<double>()> price_per_second;
@@ -106,6 +111,8 @@ class Scheduler final : public Generator {
   void Preempt(const std::vector<std::int32_t>& indices);
   void Admit(std::int32_t count);
   void RunStep(std::vector<StepEntry> entries);
+  /// In how many the step is computed.
+  int MicroBatches();
   void FinishStep(StepResult result);
   /// Gives the sequences of a step the machine time it took.
   void ShareOut(const std::vector<StepEntry>& step, StepResult& result);
@@ -134,6 +141,7 @@ class Scheduler final : public Generator {
   std::vector<StepEntry> step_;             // the step in flight; empty when there is none
   std::shared_ptr<StepTimeline> timeline_;  // of the step in flight, where a request is traced
   absl::Duration step_started_;
+  StepTimeModel step_times_;
   absl::Duration last_admission_ = -absl::InfiniteDuration();
   Stats counters_;
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <string_view>
 #include <vector>
 
 #include "monitoring/registry.h"
 #include "router/engine/step_times.h"
+#include "router/scheduler/step_time_model.h"
 
 namespace moesaic::router {
 
@@ -13,6 +15,10 @@ struct SchedulerMetrics {
   explicit SchedulerMetrics(monitoring::Registry& registry)
       : prefill(registry, "prefill"),
         decode(registry, "decode"),
+        by_micro_batches{
+            registry.Get(monitoring::metrics::kStepsByMicroBatchesTotal, {"1"}),
+            registry.Get(monitoring::metrics::kStepsByMicroBatchesTotal, {"2"}),
+        },
         step_duration(registry.Get(monitoring::metrics::kStepDurationSeconds)),
         step_tokens(registry.Get(monitoring::metrics::kStepTokens)),
         queue_wait(registry.Get(monitoring::metrics::kQueueWaitSeconds, {"normal"})),
@@ -36,6 +42,7 @@ struct SchedulerMetrics {
 
   OfSteps prefill;  ///< Steps with rows of prompts.
   OfSteps decode;   ///< Steps without.
+  std::array<monitoring::Counter, StepTimeModel::kMaxMicroBatches> by_micro_batches;
   monitoring::Histogram step_duration;
   monitoring::Histogram step_tokens;
   monitoring::Histogram queue_wait;

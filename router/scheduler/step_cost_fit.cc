@@ -19,13 +19,19 @@ double Dot(const std::array<double, N>& a, const std::array<double, N>& b) {
 
 }  // namespace
 
-StepCostFit::Vector StepCostFit::ValuesOf(const StepTerms& terms) {
+StepCostCurve::Vector StepCostCurve::ValuesOf(const StepTerms& terms) {
   return {1, terms.prefill_rows, terms.decode_rows, terms.experts,
           std::sqrt(terms.prefill_rows + terms.decode_rows)};
 }
 
-void StepCostFit::Add(const StepTerms& terms, const StepCost& cost) {
+StepCost StepCostCurve::At(const StepTerms& terms) const {
   const Vector values = ValuesOf(terms);
+  const double total = Dot(total_, values);
+  return {.total = total, .waiting = std::min(total, Dot(waiting_, values))};
+}
+
+void StepCostFit::Add(const StepTerms& terms, const StepCost& cost) {
+  const Vector values = StepCostCurve::ValuesOf(terms);
   const double scale = std::max(cost.total, kLeastSeconds);
   const double weight = 1 / (scale * scale);
   for (int i = 0; i < kTerms; ++i) {
@@ -44,7 +50,7 @@ void StepCostFit::Fade(double keep) {
 }
 
 /// Coefficients of the terms in the set `used`, by elimination; the others are 0.
-StepCostFit::Vector StepCostFit::Solve(Matrix a, Vector y, unsigned used) {
+StepCostFit::Vector StepCostFit::Eliminate(Matrix a, Vector y, unsigned used) {
   for (int i = 0; i < kTerms; ++i) {
     if (i > 0) a[i][i] *= 1 + kRidge;
     if ((used >> i & 1) && a[i][i] > 0) continue;
@@ -72,7 +78,7 @@ StepCostFit::Vector StepCostFit::SolveNonNegative(const Vector& y) const {
   Vector best{};
   double least = std::numeric_limits<double>::infinity();
   for (unsigned used = 0; used < 1u << kTerms; ++used) {
-    const Vector x = Solve(products_, y, used);
+    const Vector x = Eliminate(products_, y, used);
     if (*std::min_element(x.begin(), x.end()) < 0) continue;
     // But for a constant, the sum of squared errors, with what the ridge adds: of equal fits the
     // one with more of a fixed cost wins.
@@ -88,10 +94,11 @@ StepCostFit::Vector StepCostFit::SolveNonNegative(const Vector& y) const {
   return best;
 }
 
-StepCost StepCostFit::Predict(const StepTerms& terms) const {
-  const Vector values = ValuesOf(terms);
-  const double total = Dot(SolveNonNegative(total_), values);
-  return {.total = total, .waiting = std::min(total, Dot(SolveNonNegative(waiting_), values))};
+StepCostCurve StepCostFit::Solve() const {
+  StepCostCurve curve;
+  curve.total_ = SolveNonNegative(total_);
+  curve.waiting_ = SolveNonNegative(waiting_);
+  return curve;
 }
 
 }  // namespace moesaic::router

@@ -18,12 +18,21 @@ void RouterFlags::Declare(FlagTable& table) {
       ->check(CLI::Range(0, 1 << 24));
   table.Add("max-num-seqs", options.max_num_seqs, "Sequences computed at a time")
       ->check(CLI::Range(1, 65536));
-  table.Add("max-step-tokens", options.max_step_tokens, "Token budget of one step")
+  table
+      .Add("max-step-tokens", options.max_step_tokens,
+           "Positions computed in one step, of prompts and generations")
       ->check(CLI::Range(1, 1 << 20));
   table.Add("max-queue", options.max_queue, "Requests that may wait; more get 429")
       ->check(CLI::Range(0, 1 << 20));
-  table.Add("micro-batches", options.micro_batches, "Micro-batches in flight per step")
-      ->check(CLI::Range(1, 2));
+  table
+      .Add("max-step-ms", max_step_ms,
+           "Prompts join a step with generations as far as it is predicted to take no longer than "
+           "this, or twice what the generations take alone")
+      ->check(CLI::Range(1, 3'600'000));
+  table
+      .Add("micro-batches", micro_batches,
+           "Micro-batches in flight per step: 1, 2, or auto = what is predicted to be faster")
+      ->check(CLI::IsMember({"auto", "1", "2"}));
   table.AddBytes("max-body-bytes", options.max_body_bytes, "Largest request body; more gets 413");
   table.AddBytes("max-bodies-bytes", options.max_bodies_bytes,
                  "Memory of all request bodies being read or answered; more get 503");
@@ -86,6 +95,8 @@ absl::StatusOr<router::RouterOptions> RouterFlags::Resolve() const {
   MOESAIC_RETURN_IF_ERROR(model.ApplyTo(result));
   MOESAIC_RETURN_IF_ERROR(ResolveLedger(result.state_dir, result.ledger));
   result.request_timeout = absl::Seconds(request_timeout_s);
+  result.max_step_time = absl::Milliseconds(max_step_ms);
+  if (micro_batches != "auto") result.micro_batches = micro_batches == "2" ? 2 : 1;
   if (degraded == "renormalize") result.degraded_after = absl::Milliseconds(degraded_after_ms);
   MOESAIC_ASSIGN_OR_RETURN(result.reasoning, router::ParseReasoningMode(reasoning_parser));
   return result;

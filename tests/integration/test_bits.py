@@ -25,6 +25,7 @@ VARIANTS = {
     "prefill budget 4096": dict(max_step_tokens=4096),
     "one thread": dict(threads=1),
     "two threads": dict(threads=2),
+    "one micro-batch": dict(micro_batches=1),
     "two micro-batches": dict(micro_batches=2),
     "AVX2": dict(simd="avx2"),
     "AVX-512": dict(simd="avx512"),

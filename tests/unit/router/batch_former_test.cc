@@ -38,6 +38,12 @@ SequenceSnapshot Waiting(std::int32_t tokens) {
   return {.prompt_length = tokens, .target = tokens};
 }
 
+/// The same with room for `tokens` positions beside decodes.
+SchedulingSnapshot Beside(std::int32_t tokens, SchedulingSnapshot snapshot) {
+  snapshot.max_beside_decodes = tokens;
+  return snapshot;
+}
+
 struct Case {
   std::string name;
   SchedulingSnapshot snapshot;
@@ -66,6 +72,23 @@ const Case kCases[] = {
      {{0, 1, 0}, {1, 3, 1}, {2, 4, 1}},
      {},
      2},
+    {"PromptsBesideDecodesHaveABudgetOfTheirOwn",
+     Beside(4, Snapshot({Decode(3), Decode(3)}, {Waiting(3), Waiting(9)}, 9)),
+     {{0, 1, 0}, {1, 1, 0}, {2, 3, 1}, {3, 1, 1}},
+     {},
+     2},
+    {"ButNotWhereManyMoreWantToBegin",
+     Beside(4, Snapshot({Decode(3)}, {Waiting(3), Waiting(9), Waiting(1)}, 9)),
+     {{0, 1, 0}, {1, 3, 1}, {2, 4, 1}},
+     {},
+     2},
+    {"ThoseWithoutAPlaceDoNotCount",
+     Beside(4, Snapshot({Decode(3), Decode(3), Decode(3)},
+                        {Waiting(9), Waiting(3), Waiting(3), Waiting(3)}, 9)),
+     {{0, 1, 0}, {1, 1, 0}, {2, 1, 0}, {3, 4, 1}},
+     {},
+     1},
+    {"PromptsAloneDoNot", Beside(4, Snapshot({}, {Waiting(9)}, 9)), {{0, 8, 2}}, {}, 1},
     {"NeverMoreSequencesThanAllowed",
      Snapshot({Decode(2), Decode(2), Decode(2)}, {Waiting(1), Waiting(1)}, 9),
      {{0, 1, 0}, {1, 1, 0}, {2, 1, 0}, {3, 1, 1}},

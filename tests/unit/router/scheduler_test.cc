@@ -186,6 +186,23 @@ TEST_F(SchedulerTest, PrefillsInChunksThenDecodesUntilTheLimit) {
   EXPECT_EQ(scheduler_->stats().kv_blocks_in_use, 0);
 }
 
+TEST_F(SchedulerTest, PromptsJoinGenerationsWithinTheTimeOfAStep) {
+  SchedulerOptions options = Options();
+  options.kv_blocks = 64;
+  options.max_step_tokens = 40;
+  options.max_step_time = absl::Milliseconds(100);
+  Create(std::move(options));
+  Events first, second;
+  ASSERT_TRUE(scheduler_->Submit(Request(40, 8), first.Sink()).ok());
+  EXPECT_EQ(runner_.Started(), (Slices{{0, 40, true}}));
+  ASSERT_TRUE(scheduler_->Submit(Request(40, 8), second.Sink()).ok());
+  Settle();
+  clock_.Advance(absl::Milliseconds(400));
+  runner_.Finish();
+  // 40 rows took four times as long as a step may: as few as there are go along.
+  EXPECT_EQ(runner_.Started(), (Slices{{40, 1, true}, {0, 16, false}}));
+}
+
 TEST_F(SchedulerTest, StreamsTheExpertsThatEachTokenWasChosenAfter) {
   SchedulerOptions options = Options();
   options.bounds.moe_layers = 1;
@@ -433,6 +450,10 @@ TEST_F(SchedulerTest, ASilentLoopIsNotReady) {
 TEST_F(SchedulerTest, RefusesImpossibleOptions) {
   SchedulerOptions options = Options();
   options.kv_blocks = 0;
+  EXPECT_EQ(Scheduler::Create(options, runner_, loop_, clock_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  options = Options();
+  options.micro_batches = 3;
   EXPECT_EQ(Scheduler::Create(options, runner_, loop_, clock_).status().code(),
             absl::StatusCode::kInvalidArgument);
 }

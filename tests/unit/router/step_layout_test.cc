@@ -58,6 +58,16 @@ TEST(StepLayoutTest, DividesWholeSlicesAboutEqually) {
   EXPECT_EQ(batches[1].row_slice, (Ints{3, 3, 3}));
 }
 
+TEST(StepLayoutTest, ALongSliceGoesAlone) {
+  StepBatch step;
+  step.micro_batches = 2;
+  step.slices = {Slice(5, 1, 2), Slice(4, 1, 2), Slice(0, 6, 6)};
+  const std::vector<MicroBatch> batches = LayOut(step, 4);
+  ASSERT_EQ(batches.size(), 2u);
+  EXPECT_EQ(batches[0].slices, 2);
+  EXPECT_EQ(batches[1].rows, 6);
+}
+
 TEST(StepLayoutTest, OneSliceIsOneMicroBatch) {
   StepBatch step;
   step.micro_batches = 2;
