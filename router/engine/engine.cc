@@ -148,7 +148,8 @@ Engine::Engine(EngineContext context, HeadStage head, LayerObserver observer,
               },
           .unit_size = backend.unit_size(),
           .head = head_,
-          .observer = observer_},
+          .observer = observer_,
+          .layout = layout_},
       stream_(pool, &clock) {}
 
 Engine::~Engine() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -69,6 +70,7 @@ class Engine final : public StepRunner {
   base::Mutex mutex_;
   base::CondVar calls_done_;
   int calls_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<MicroBatch> layout_;     // loop thread
   std::unique_ptr<StepMachine> step_;  // loop thread
   const StepEnvironment environment_;
   base::CpuStream stream_;  // last: its destructor waits for work that uses all of the above

@@ -78,10 +78,11 @@ absl::Status LaunchGate(const EngineContext& context, const DenseLayer& layer,
                          context.buffers.WorkspaceView(), stream);
 }
 
-std::vector<std::int32_t> SlotOffsets(absl::Span<const std::int32_t> expert_ids, int top_k,
-                                      int unit_size) {
-  std::vector<std::int32_t> offsets = {0};
+void SlotOffsets(absl::Span<const std::int32_t> expert_ids, int top_k, int unit_size,
+                 std::vector<std::int32_t>& offsets) {
+  offsets.clear();
   offsets.reserve(expert_ids.size() / top_k + 1);
+  offsets.push_back(0);
   for (std::size_t token = 0; token < expert_ids.size(); token += top_k) {
     std::int32_t slots = 0;
     std::int32_t last_unit = -1;
@@ -92,7 +93,6 @@ std::vector<std::int32_t> SlotOffsets(absl::Span<const std::int32_t> expert_ids,
     }
     offsets.push_back(offsets.back() + slots);
   }
-  return offsets;
 }
 
 ExpertCall MakeExpertCall(const EngineContext& context, base::LayerId layer,
@@ -106,7 +106,7 @@ ExpertCall MakeExpertCall(const EngineContext& context, base::LayerId layer,
           .rows = buffers.input.Of(batch),
           .expert_ids = {buffers.expert_ids.Of(batch).As<std::int32_t>(), entries},
           .weights = {buffers.gate_weights.Of(batch).As<float>(), entries},
-          .is_prefill = absl::MakeConstSpan(batch.is_prefill.get(), batch.rows),
+          .is_prefill = batch.is_prefill,
           .deadlines = batch.deadlines,
           .slot_offsets = slot_offsets,
           .slots = SlotsOf(context, batch, slot_offsets.back())};

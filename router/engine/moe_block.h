@@ -30,9 +30,9 @@ absl::Status LaunchGate(const EngineContext& context, const DenseLayer& layer,
 
 /// Numbers the result rows of a micro-batch: token t's are [offsets[t], offsets[t + 1]), one per
 /// distinct unit among its experts. expert_ids: [tokens * top_k], ascending within a token, -1
-/// skipped. Returns [tokens + 1].
-std::vector<std::int32_t> SlotOffsets(absl::Span<const std::int32_t> expert_ids, int top_k,
-                                      int unit_size);
+/// skipped. `offsets`: [tokens + 1], overwritten; the memory it has is used again.
+void SlotOffsets(absl::Span<const std::int32_t> expert_ids, int top_k, int unit_size,
+                 std::vector<std::int32_t>& offsets);
 
 /// The call to the routed experts; everything it borrows lives in the buffers, in `batch` and in
 /// `slot_offsets`. Requires: the gate has completed.

@@ -17,10 +17,16 @@ void AddRow(const StepSlice& slice, std::int32_t slice_number, std::int32_t row,
   batch.deadlines.push_back(slice.deadline);
 }
 
-/// The micro-batch of slices [begin, end) of the step.
-MicroBatch Assemble(const StepBatch& step, std::int32_t begin, std::int32_t end,
-                    std::int32_t first_row, int block_tokens) {
-  MicroBatch batch;
+/// Makes `batch` the micro-batch of slices [begin, end) of the step.
+void Assemble(const StepBatch& step, std::int32_t begin, std::int32_t end, std::int32_t first_row,
+              int block_tokens, MicroBatch& batch) {
+  for (std::vector<std::int32_t>* values :
+       {&batch.token_ids, &batch.positions, &batch.kv_slots, &batch.row_slice, &batch.row_offsets,
+        &batch.first_positions, &batch.prompt_lengths}) {
+    values->clear();
+  }
+  batch.deadlines.clear();
+  batch.max_blocks = 0;
   batch.first_row = first_row;
   batch.first_slice = begin;
   batch.slices = end - begin;
@@ -36,25 +42,24 @@ MicroBatch Assemble(const StepBatch& step, std::int32_t begin, std::int32_t end,
         std::max(batch.max_blocks, static_cast<std::int32_t>(slice.block_table.size()));
   }
   batch.rows = batch.row_offsets.back();
-  batch.block_tables.resize(std::size_t(batch.slices) * batch.max_blocks);
+  batch.block_tables.assign(std::size_t(batch.slices) * batch.max_blocks, 0);
   for (std::int32_t s = 0; s < batch.slices; ++s) {
     const auto& table = step.slices[begin + s].block_table;
     std::copy(table.begin(), table.end(),
               batch.block_tables.begin() + std::size_t(s) * batch.max_blocks);
   }
-  batch.is_prefill = std::make_unique<bool[]>(batch.rows);
+  batch.is_prefill.resize(batch.rows);
   for (std::int32_t row = 0; row < batch.rows; ++row) {
     batch.is_prefill[row] = batch.positions[row] < step.slices[batch.row_slice[row]].prompt_length;
   }
-  return batch;
 }
 
 }  // namespace
 
-std::vector<MicroBatch> LayOut(const StepBatch& batch, int block_tokens) {
+void LayOut(const StepBatch& batch, int block_tokens, std::vector<MicroBatch>& laid_out) {
   std::int64_t total = 0;
   for (const StepSlice& slice : batch.slices) total += slice.tokens.size();
-  std::vector<MicroBatch> laid_out;
+  std::size_t count = 0;
   const auto slices = static_cast<std::int32_t>(batch.slices.size());
   std::int32_t begin = 0;
   std::int64_t begin_row = 0;
@@ -62,17 +67,18 @@ std::vector<MicroBatch> LayOut(const StepBatch& batch, int block_tokens) {
   for (std::int32_t s = 0; s < slices; ++s) {
     row += batch.slices[s].tokens.size();
     // Ends here when what this many micro-batches should hold is no nearer after the next slice.
-    const std::int64_t share = (static_cast<std::int64_t>(laid_out.size()) + 1) * total;
+    const std::int64_t share = (static_cast<std::int64_t>(count) + 1) * total;
     if (s + 1 < slices) {
       const auto next = static_cast<std::int64_t>(batch.slices[s + 1].tokens.size());
       if ((2 * row + next) * batch.micro_batches <= 2 * share) continue;
     }
-    laid_out.push_back(
-        Assemble(batch, begin, s + 1, static_cast<std::int32_t>(begin_row), block_tokens));
+    if (laid_out.size() == count) laid_out.emplace_back();
+    Assemble(batch, begin, s + 1, static_cast<std::int32_t>(begin_row), block_tokens,
+             laid_out[count++]);
     begin = s + 1;
     begin_row = row;
   }
-  return laid_out;
+  laid_out.resize(count);
 }
 
 }  // namespace moesaic::router

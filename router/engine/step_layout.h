@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/time/time.h"
 #include "router/engine/step_batch.h"
 
@@ -27,12 +27,12 @@ struct MicroBatch {
   std::vector<std::int32_t> prompt_lengths;   ///< [slices]
   std::vector<std::int32_t> block_tables;     ///< [slices, max_blocks]
   std::int32_t max_blocks = 0;
-  std::unique_ptr<bool[]> is_prefill;     ///< [rows]
-  std::vector<absl::Duration> deadlines;  ///< [rows]
+  absl::InlinedVector<bool, 8> is_prefill;  ///< [rows], contiguous unlike std::vector<bool>
+  std::vector<absl::Duration> deadlines;    ///< [rows]
 };
 
 /// Lays a step out in at most batch.micro_batches micro-batches of about equally many rows, each
-/// of whole slices. Pure.
-std::vector<MicroBatch> LayOut(const StepBatch& batch, int block_tokens);
+/// of whole slices. `laid_out` is overwritten; the memory it has is used again.
+void LayOut(const StepBatch& batch, int block_tokens, std::vector<MicroBatch>& laid_out);
 
 }  // namespace moesaic::router

@@ -51,9 +51,10 @@ StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
     if (!batch_.slices[s].record_routing) continue;
     result_.slices[s].routing.resize(batch_.slices[s].tokens.size() * routing_width);
   }
-  for (MicroBatch& rows : LayOut(batch_, env_.context.kv.block_tokens())) {
-    Progress& progress = micro_batches_.emplace_back();
-    progress.rows = std::move(rows);
+  LayOut(batch_, env_.context.kv.block_tokens(), env_.layout);
+  micro_batches_.reserve(env_.layout.size());
+  for (const MicroBatch& rows : env_.layout) {
+    Progress& progress = micro_batches_.emplace_back(rows);
     progress.trace_ids = TraceIdsOf(batch_, progress.rows);
     progress.span.micro_batch = static_cast<std::uint32_t>(micro_batches_.size() - 1);
     if (batch_.timeline) progress.span.begun = batch_.timeline->Now();
@@ -151,9 +152,8 @@ void StepMachine::OnGateDone(Progress& progress) {
   SkipFailedRows(progress);
   Enter(progress, State::kExperts);
   const std::size_t entries = std::size_t(progress.rows.rows) * context.config.moe.gating.top_k;
-  progress.slot_offsets =
-      SlotOffsets({context.buffers.expert_ids.Of(progress.rows).As<std::int32_t>(), entries},
-                  context.config.moe.gating.top_k, env_.unit_size);
+  SlotOffsets({context.buffers.expert_ids.Of(progress.rows).As<std::int32_t>(), entries},
+              context.config.moe.gating.top_k, env_.unit_size, progress.slot_offsets);
   if (progress.slot_offsets.back() == 0) {  // every row has failed
     OnExpertsDone(progress, {});
     return;
@@ -352,6 +352,7 @@ void StepMachine::FinishMicroBatch(Progress& progress) {
 void StepMachine::LaunchHead() {
   if (aborted_.ok()) {
     std::vector<std::int32_t> first_rows;
+    first_rows.reserve(batch_.slices.size());
     std::int32_t row = 0;
     for (const StepSlice& slice : batch_.slices) {
       first_rows.push_back(row);

@@ -36,6 +36,7 @@ struct StepEnvironment {
   int unit_size = 1;  ///< Experts per unit.
   HeadStage& head;
   const LayerObserver& observer;
+  std::vector<MicroBatch>& layout;  ///< Of the step in flight; the next one uses its memory again.
 };
 
 /// One step as a state machine per micro-batch. Nothing waits: a state launches ops on the stream
@@ -65,7 +66,8 @@ class StepMachine {
     std::int64_t ran_ns = 0;
   };
   struct Progress {
-    MicroBatch rows;
+    explicit Progress(const MicroBatch& laid_out) : rows(laid_out) {}
+    const MicroBatch& rows;
     State state = State::kDense;
     std::size_t layer = 0;
     std::int32_t moe_index = 0;  ///< MoE layers before `layer`.

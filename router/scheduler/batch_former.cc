@@ -20,7 +20,9 @@ class BatchFormer {
       : snapshot_(snapshot),
         free_blocks_(snapshot.free_blocks),
         tokens_left_(snapshot.max_step_tokens),
-        running_(static_cast<std::int32_t>(snapshot.running.size())) {}
+        running_(static_cast<std::int32_t>(snapshot.running.size())) {
+    plan_.slices.reserve(snapshot.running.size() + snapshot.waiting.size());
+  }
 
   StepPlan Form() {
     for (std::int32_t i = 0; i < running_; ++i) {

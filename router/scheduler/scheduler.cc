@@ -187,6 +187,7 @@ SchedulingSnapshot Scheduler::Snapshot() const {
                               .block_tokens = options_.block_tokens,
                               .max_step_tokens = options_.max_step_tokens,
                               .max_num_seqs = options_.max_num_seqs};
+  snapshot.running.reserve(running_.size());
   for (const SequencePtr& sequence : running_) snapshot.running.push_back(sequence->Snapshot());
   for (const SequencePtr& sequence : waiting_) {
     if (static_cast<int>(snapshot.waiting.size()) == options_.max_num_seqs) break;
@@ -205,6 +206,7 @@ void Scheduler::MaybeStartStep() {
   StepPlan plan = FormBatch(Snapshot());
   // Slices speak of running and admitted sequences by number: resolve before either list changes.
   std::vector<StepEntry> entries;
+  entries.reserve(plan.slices.size());
   for (const StepPlan::Slice& slice : plan.slices) {
     const std::size_t index = slice.index;
     Sequence* sequence =
@@ -261,6 +263,7 @@ void Scheduler::Admit(std::int32_t count) {
 void Scheduler::RunStep(std::vector<StepEntry> entries) {
   step_ = std::move(entries);
   StepBatch batch;
+  batch.slices.reserve(step_.size());
   step_started_ = clock_.Monotonic();
   for (StepEntry& entry : step_) {
     entry.sequence->in_step = true;

@@ -9,15 +9,21 @@ namespace {
 
 using Ints = std::vector<std::int32_t>;
 
+Ints Offsets(const Ints& expert_ids, int top_k, int unit_size) {
+  Ints offsets = {7, 7};
+  SlotOffsets(expert_ids, top_k, unit_size, offsets);
+  return offsets;
+}
+
 TEST(SlotOffsetsTest, ASlotPerDistinctUnitOfAToken) {
-  EXPECT_EQ(SlotOffsets({0, 1, 2, 3}, /*top_k=*/2, /*unit_size=*/1), (Ints{0, 2, 4}));
-  EXPECT_EQ(SlotOffsets({0, 1, 1, 2}, 2, 2), (Ints{0, 1, 3}));
-  EXPECT_EQ(SlotOffsets({0, 3, 5, 7}, 4, 4), (Ints{0, 2}));
+  EXPECT_EQ(Offsets({0, 1, 2, 3}, /*top_k=*/2, /*unit_size=*/1), (Ints{0, 2, 4}));
+  EXPECT_EQ(Offsets({0, 1, 1, 2}, 2, 2), (Ints{0, 1, 3}));
+  EXPECT_EQ(Offsets({0, 3, 5, 7}, 4, 4), (Ints{0, 2}));
 }
 
 TEST(SlotOffsetsTest, SkippedEntriesHaveNone) {
-  EXPECT_EQ(SlotOffsets({-1, -1, 2, 3, -1, 4}, 2, 1), (Ints{0, 0, 2, 3}));
-  EXPECT_EQ(SlotOffsets({}, 2, 1), Ints{0});
+  EXPECT_EQ(Offsets({-1, -1, 2, 3, -1, 4}, 2, 1), (Ints{0, 0, 2, 3}));
+  EXPECT_EQ(Offsets({}, 2, 1), Ints{0});
 }
 
 TEST(GatingParamsTest, CarryTheModelsRule) {

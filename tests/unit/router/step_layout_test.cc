@@ -21,11 +21,21 @@ StepSlice Slice(std::int32_t first, std::size_t tokens, std::int32_t prompt_leng
   return slice;
 }
 
+std::vector<MicroBatch> LaidOut(const StepBatch& step, int block_tokens) {
+  StepBatch other;  // whose layout is in the memory
+  other.slices = {Slice(0, 6, 6), Slice(5, 1, 2), Slice(4, 1, 2)};
+  other.micro_batches = 2;
+  std::vector<MicroBatch> batches;
+  LayOut(other, block_tokens, batches);
+  LayOut(step, block_tokens, batches);
+  return batches;
+}
+
 TEST(StepLayoutTest, DescribesEveryRow) {
   StepBatch step;
   step.slices = {Slice(5, 1, 2), Slice(3, 3, 5)};
   step.slices[1].deadline = absl::Seconds(4);
-  const std::vector<MicroBatch> batches = LayOut(step, /*block_tokens=*/4);
+  const std::vector<MicroBatch> batches = LaidOut(step, /*block_tokens=*/4);
   ASSERT_EQ(batches.size(), 1u);
   const MicroBatch& batch = batches[0];
   EXPECT_EQ(batch.rows, 4);
@@ -49,7 +59,7 @@ TEST(StepLayoutTest, DividesWholeSlicesAboutEqually) {
   StepBatch step;
   step.micro_batches = 2;
   step.slices = {Slice(0, 1, 6), Slice(0, 2, 6), Slice(0, 2, 6), Slice(0, 3, 6)};
-  const std::vector<MicroBatch> batches = LayOut(step, 4);
+  const std::vector<MicroBatch> batches = LaidOut(step, 4);
   ASSERT_EQ(batches.size(), 2u);
   EXPECT_EQ(batches[0].rows, 5);
   EXPECT_EQ(batches[0].slices, 3);
@@ -62,7 +72,7 @@ TEST(StepLayoutTest, ALongSliceGoesAlone) {
   StepBatch step;
   step.micro_batches = 2;
   step.slices = {Slice(5, 1, 2), Slice(4, 1, 2), Slice(0, 6, 6)};
-  const std::vector<MicroBatch> batches = LayOut(step, 4);
+  const std::vector<MicroBatch> batches = LaidOut(step, 4);
   ASSERT_EQ(batches.size(), 2u);
   EXPECT_EQ(batches[0].slices, 2);
   EXPECT_EQ(batches[1].rows, 6);
@@ -72,7 +82,7 @@ TEST(StepLayoutTest, OneSliceIsOneMicroBatch) {
   StepBatch step;
   step.micro_batches = 2;
   step.slices = {Slice(0, 6, 6)};
-  EXPECT_EQ(LayOut(step, 4).size(), 1u);
+  EXPECT_EQ(LaidOut(step, 4).size(), 1u);
 }
 
 }  // namespace
