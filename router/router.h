@@ -52,7 +52,7 @@ struct RouterOptions {
   std::optional<int> micro_batches;  ///< 1 or 2; nullopt = what is predicted to be faster.
   /// So many rows of prompts join a step with generations that it is predicted to take no more than
   /// this, or twice what the generations take alone.
-  absl::Duration max_step_time = absl::Milliseconds(200);
+  absl::Duration max_step_time = absl::Milliseconds(180);
 
   std::uint64_t max_body_bytes = std::uint64_t{16} << 20;
   std::uint64_t max_bodies_bytes = std::uint64_t{1} << 30;

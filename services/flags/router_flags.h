@@ -14,7 +14,7 @@ struct RouterFlags {
   router::RouterOptions options;
   double request_timeout_s = 600;
   std::string micro_batches = "auto";
-  int max_step_ms = 200;
+  int max_step_ms = 180;
   std::string reasoning_parser = "auto";
   std::string degraded = "none";
   int degraded_after_ms = 1000;  ///< Longer than a connection takes to be made again.
