@@ -52,7 +52,9 @@ fi
 [ ${#entries[@]} -eq 0 ] && mapfile -t entries < <(ls tests/fuzz/*_fuzz.cc | sed 's|.*/||; s|_fuzz.cc$||')
 
 # progress LOG: the newest number of executions and of edges.
-progress() { tail -c 4096 "$1" | sed -n 's/^#\([0-9]*\)[[:space:]].*cov: \([0-9]*\) .*/\1 \2/p' | tail -n 1; }
+progress() {
+  { echo 0 0; tail -c 65536 "$1" | sed -n 's/^#\([0-9]*\)[[:space:]].*cov: \([0-9]*\) .*/\1 \2/p'; } | tail -n 1
+}
 
 # run_entry ENTRY: fails when it found something.
 run_entry() {
@@ -64,7 +66,8 @@ run_entry() {
   local pid=$!
   while sleep 1 && kill -0 $pid 2>/dev/null; do
     [[ $(ps -o state= -p $pid) == T* ]] || ran=$((ran + 1))
-    if read -r done edges < <(progress "$log") && [ "$edges" -gt "$best" ]; then best=$edges grew=$ran; fi
+    read -r done edges < <(progress "$log")
+    if [ "$edges" -gt "$best" ]; then best=$edges grew=$ran; fi
     if [ $ran -ge "$seconds" ] || { [ "$done" -ge "$executions" ] && [ $((ran - grew)) -ge "$quiet" ]; }; then
       kill -INT $pid
       break

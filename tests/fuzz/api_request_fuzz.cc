@@ -31,7 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto body = moesaic::router::ParseRequestBody(
       std::string_view(reinterpret_cast<const char*>(data), size));
   if (!body.ok()) return 0;
-  moesaic::router::Print(*body);
+  const auto printed = moesaic::router::ParseRequestBody(moesaic::router::Print(*body));
+  MOESAIC_CHECK(printed.ok() && *printed == *body);
   if (const auto chat = moesaic::router::ParseChatRequest(*body); chat.ok()) {
     CheckFields(*chat);
     const auto text = moesaic::router::RenderChat(chat->prompt, chat_template, config);

@@ -1,4 +1,4 @@
-// A message of a shard on a dispatch stream; as dispatch_call_fuzz.cc.
+// A message of a shard on a dispatch stream; as dispatch_call_fuzz.cc does with a router's.
 #include <variant>
 
 #include "base/check.h"
@@ -38,6 +38,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       });
   if (!both) return 0;
   const auto* reply = std::get_if<DispatchReply>(&both->first);
-  if (reply != nullptr) CheckSame(*reply, std::get<DispatchReply>(both->second));
+  if (reply == nullptr) return 0;
+  CheckSame(*reply, std::get<DispatchReply>(both->second));
+  // What we write of it we read back, its error in ASCII.
+  const auto parts = moesaic::rpc::EncodeReply(*reply, kHidden);
+  MOESAIC_CHECK(parts.size() == 1);
+  const auto again = moesaic::rpc::DecodeAnswer(parts.front(), kHidden, pool);
+  MOESAIC_CHECK(again.ok());
+  const auto& read = std::get<DispatchReply>(*again);
+  DispatchReply sent = *reply;
+  sent.more = false;
+  sent.error = read.error;
+  CheckSame(sent, read);
   return 0;
 }

@@ -52,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool as_events = choice % 2 == 1;
   const Outcome whole = Read(bytes, bytes.size() + 1, as_events);
   const Outcome pieces = Read(bytes, 1 + choice / 2 % 32, as_events);
-  if (whole.done && pieces.done) MOESAIC_CHECK(whole == pieces);
+  // In pieces, an answer may end before what is wrong in the whole has come.
+  if (whole.done) MOESAIC_CHECK(pieces == whole);
   return 0;
 }

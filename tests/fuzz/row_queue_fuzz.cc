@@ -8,41 +8,47 @@
 
 namespace {
 
+using moesaic::monitoring::RowQueue;
+
 /// What is lost is logged: many lines a second here.
 const bool quiet = (moesaic::base::SetLogLevel(moesaic::base::LogLevel::kError), true);
+
+/// The files of a queue that a healthy process has left.
+std::vector<std::pair<std::string, std::string>> HealthyFiles(const RowQueue::Options& options) {
+  auto queue = RowQueue::Open(options);
+  MOESAIC_CHECK(queue.ok());
+  for (const char* record : {"first", "second record", "x", "a third one that is longer"}) {
+    MOESAIC_CHECK((*queue)->Append(record).ok());
+  }
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const auto& entry : std::filesystem::directory_iterator(options.directory)) {
+    files.emplace_back(entry.path().filename(),
+                       moesaic::base::ReadFile(entry.path(), 1 << 20).value());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using moesaic::monitoring::RowQueue;
   static const moesaic::fuzz::ScratchFolder folder;
-  const std::string directory = folder.Path("queue");
-  std::filesystem::remove_all(directory);
-  const RowQueue::Options options{
-      .directory = directory, .max_bytes = 1 << 16, .segment_bytes = 128};
-  {
-    // What a healthy process has left: its records are then overwritten, cut and added to.
-    auto queue = RowQueue::Open(options);
-    MOESAIC_CHECK(queue.ok());
-    for (const char* record : {"first", "second record", "x", "a third one that is longer"}) {
-      MOESAIC_CHECK((*queue)->Append(record).ok());
-    }
-  }
+  static const RowQueue::Options options{
+      .directory = folder.Path("queue"), .max_bytes = 1 << 16, .segment_bytes = 128};
+  static const auto& healthy = *new auto(HealthyFiles(options));
+  std::filesystem::remove_all(options.directory);
+  std::filesystem::create_directory(options.directory);
+  // What a healthy process has left is overwritten, cut and added to.
   moesaic::fuzz::FuzzInput input(data, size);
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    names.push_back(entry.path().filename());
-  }
-  std::sort(names.begin(), names.end());
+  auto files = healthy;
   const std::size_t changes = input.Below(4);
   for (std::size_t i = 0; i < changes; ++i) {
-    const std::string name = "queue/" + names[input.Below(names.size())];
-    std::string content = moesaic::base::ReadFile(folder.Path(name), 1 << 20).value_or("");
+    std::string& content = files[input.Below(files.size())].second;
     const std::size_t at = std::min<std::size_t>(input.Byte(), content.size());
     const std::size_t removed = input.Byte();
     content.replace(at, removed, input.Bytes(input.Byte()));
-    folder.Write(name, content);
   }
+  for (const auto& [name, content] : files) folder.Write("queue/" + name, content);
   if (input.Below(2) == 1) folder.Write("queue/cursor", input.Bytes(input.Byte()));
 
   auto queue = RowQueue::Open(options);

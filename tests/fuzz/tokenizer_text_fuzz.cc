@@ -18,8 +18,9 @@ void StreamEqualsWhole(const Tokenizer& tokenizer, const std::vector<std::int32_
     moesaic::model::StreamDecoder decoder(tokenizer, skip);
     std::string streamed;
     for (const std::int32_t id : ids) {
-      streamed += decoder.Push(id);
-      MOESAIC_CHECK(moesaic::model::IsValidUtf8(streamed));
+      const std::string piece = decoder.Push(id);
+      MOESAIC_CHECK(moesaic::model::IsValidUtf8(piece));
+      streamed += piece;
     }
     streamed += decoder.Finish();
     MOESAIC_CHECK(streamed == tokenizer.Decode(ids, skip));
