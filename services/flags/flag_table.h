@@ -14,9 +14,7 @@ namespace moesaic::services {
 class FlagTable {
  public:
   /// A flag given twice has its last value.
-  explicit FlagTable(CLI::App& app) : app_(app) {
-    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  }
+  explicit FlagTable(CLI::App& app);
 
   /// A flag with a value; `target` holds the default and receives the value.
   template <typename T>

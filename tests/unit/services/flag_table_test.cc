@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <sstream>
 
 namespace moesaic::services {
 namespace {
@@ -22,6 +23,17 @@ void Declare(FlagTable& table, Flags& flags) {
   table.AddSwitch("loud", flags.loud, "A switch");
   table.AddBytes("cache-bytes", flags.cache_bytes, "A size");
   table.Add("name", flags.name, "A text");
+}
+
+TEST(FlagTableTest, AListWithoutElementsInAFileIsAnError) {
+  for (const char* lines : {"name=[\v]\n", "count=[\v]\n"}) {
+    CLI::App app;
+    FlagTable table(app);
+    Flags flags;
+    Declare(table, flags);
+    std::istringstream file{std::string(lines)};
+    EXPECT_THROW(app.parse_from_stream(file), CLI::Error) << lines;
+  }
 }
 
 TEST(FlagTableTest, FlagBeatsEnvironmentBeatsDefault) {
