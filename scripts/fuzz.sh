@@ -88,7 +88,7 @@ run_entry() {
 save_entry() {
   local small=$build/small/$1
   rm -rf "$small"; mkdir -p "$small"
-  $build/fuzz/fuzz_"$1" "${limits[@]}" -max_len=4096 -merge=1 "$small" $build/corpus/"$1" >$build/"$1"-merge.log 2>&1 &&
+  $build/fuzz/fuzz_"$1" "${limits[@]}" -max_len=4096 -set_cover_merge=1 "$small" $build/corpus/"$1" >$build/"$1"-merge.log 2>&1 &&
     python3 scripts/fuzz_corpus.py pack "$small" "tests/fuzz/corpus/$1.pack"
 }
 

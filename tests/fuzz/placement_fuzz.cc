@@ -38,7 +38,7 @@ void ReadLoad(const std::string& bytes) {
     MOESAIC_CHECK(unit.number < topology.units_total());
   }
   const auto again = LoadReportFromProto(LoadReportToProto(*report), topology);
-  MOESAIC_CHECK(again.ok() && *again == *report);
+  MOESAIC_CHECK(again.ok() && again->units == report->units);
 }
 
 }  // namespace
