@@ -6,13 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/server_builder_option.h"
 #include "grpcpp/impl/server_builder_plugin.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "rpc/dispatch_server.h"
+#include "rpc/health_service.h"
 #include "rpc/transport_arguments.h"
 
 namespace moesaic::rpc {
@@ -36,12 +36,6 @@ class ReflectionOption final : public grpc::ServerBuilderOption {
  private:
   const bool enabled_;
 };
-
-/// grpc.health.v1 on every server; a process-wide switch in gRPC, set once.
-void EnableHealthService() {
-  static const bool enabled = (grpc::EnableDefaultHealthCheckService(true), true);
-  static_cast<void>(enabled);
-}
 
 void SetArguments(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
@@ -68,19 +62,24 @@ std::string WithPort(const std::string& address, int port) {
 
 }  // namespace
 
-ServerHandle::ServerHandle(std::unique_ptr<grpc::Server> server, DispatchServer* dispatch, int port,
+ServerHandle::ServerHandle(std::unique_ptr<HealthService> health,
+                           std::unique_ptr<grpc::Server> server, DispatchServer* dispatch, int port,
                            std::string address)
-    : server_(std::move(server)), dispatch_(dispatch), port_(port), address_(std::move(address)) {}
+    : health_(std::move(health)),
+      server_(std::move(server)),
+      dispatch_(dispatch),
+      port_(port),
+      address_(std::move(address)) {}
 
 ServerHandle::~ServerHandle() { Shutdown(absl::ZeroDuration()); }
 
 void ServerHandle::SetServing(bool serving, const std::string& service) {
-  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-  health->SetServingStatus("", serving);
-  if (!service.empty()) health->SetServingStatus(service, serving);
+  health_->Set("", serving);
+  if (!service.empty()) health_->Set(service, serving);
 }
 
 void ServerHandle::Shutdown(absl::Duration grace) {
+  health_->Stop();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   if (dispatch_ != nullptr) dispatch_->Stop();
 }
@@ -90,21 +89,23 @@ absl::StatusOr<std::unique_ptr<ServerHandle>> StartServer(ServerOptions options)
                            MakeServerCredentials(options.credentials, options.address,
                                                  options.allow_insecure, options.authorizer));
   int port = 0;
-  EnableHealthService();
   grpc::ServerBuilder builder;
   SetArguments(builder);
   builder.SetOption(std::make_unique<ReflectionOption>(options.enable_reflection));
   builder.AddListeningPort(options.address, credentials, &port);
+  auto health = std::make_unique<HealthService>();
+  health->Set("", false);
+  builder.RegisterService(health.get());
   for (grpc::Service* service : options.services) builder.RegisterService(service);
   if (options.dispatch != nullptr) options.dispatch->Register(builder);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address));
   }
-  server->GetHealthCheckService()->SetServingStatus("", false);
   if (options.dispatch != nullptr) options.dispatch->Start();
-  return std::unique_ptr<ServerHandle>(
-      new ServerHandle(std::move(server), options.dispatch, port, WithPort(options.address, port)));
+  return std::unique_ptr<ServerHandle>(new ServerHandle(std::move(health), std::move(server),
+                                                        options.dispatch, port,
+                                                        WithPort(options.address, port)));
 }
 
 }  // namespace moesaic::rpc

@@ -17,6 +17,7 @@ class Service;
 namespace moesaic::rpc {
 
 class DispatchServer;
+class HealthService;
 
 /// What a gRPC server is made of. Every server of Moesaic comes from StartServer.
 struct ServerOptions {
@@ -53,9 +54,10 @@ class ServerHandle {
 
  private:
   friend absl::StatusOr<std::unique_ptr<ServerHandle>> StartServer(ServerOptions options);
-  ServerHandle(std::unique_ptr<grpc::Server> server, DispatchServer* dispatch, int port,
-               std::string address);
+  ServerHandle(std::unique_ptr<HealthService> health, std::unique_ptr<grpc::Server> server,
+               DispatchServer* dispatch, int port, std::string address);
 
+  const std::unique_ptr<HealthService> health_;  // outlives the server
   const std::unique_ptr<grpc::Server> server_;
   DispatchServer* const dispatch_;
   const int port_;
