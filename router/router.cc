@@ -30,6 +30,7 @@
 #include "router/router_metrics.h"
 #include "router/scheduler/capacity_model.h"
 #include "rpc/channel_factory.h"
+#include "rpc/process_setup.h"
 #include "rpc/server_factory.h"
 
 namespace moesaic::router {
@@ -167,6 +168,7 @@ absl::Status Router::Impl::OpenModel() {
 
 absl::Status Router::Impl::CreateDispatcher() {
   ExpertDispatcher::Options options;
+  options.spin = rpc::SpinBeside(options_.threads);
   options.hello.sender = options_.name;
   options.hello.build = options_.build;
   options.hello.incarnation = std::random_device()();

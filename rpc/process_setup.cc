@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "absl/synchronization/mutex.h"
 
@@ -17,6 +18,11 @@ void PrepareProcess() {
     descriptors.rlim_cur = descriptors.rlim_max;
     setrlimit(RLIMIT_NOFILE, &descriptors);
   }
+}
+
+absl::Duration SpinBeside(int compute_threads) {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return cores > compute_threads ? absl::Microseconds(50) : absl::ZeroDuration();
 }
 
 }  // namespace moesaic::rpc

@@ -24,6 +24,7 @@
 #include "monitoring/registry.h"
 #include "placement/view/node_share_proto.h"
 #include "rpc/channel_factory.h"
+#include "rpc/process_setup.h"
 #include "rpc/server_factory.h"
 #include "shard/calibration.h"
 #include "shard/registration_client.h"
@@ -179,7 +180,8 @@ Shard::Impl::Impl(ShardOptions options, rpc::WireDtype wire_dtype,
                            .model = identity_,
                            .wire_dtypes = {wire_dtype},
                            // A router has a stream per lane, and both share its queue.
-                           .credit_bytes = options_.queue_bytes_per_router / 2}},
+                           .credit_bytes = options_.queue_bytes_per_router / 2},
+                 .spin = rpc::SpinBeside(options_.threads)},
                 service_, engine_, buffers_) {
   engine_.SetReplySink([this](rpc::StreamId stream, const rpc::DispatchReply& reply) {
     dispatch_.Reply(stream, reply);
