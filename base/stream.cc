@@ -62,7 +62,8 @@ void CpuStream::Drain() {
       item = std::move(items_.front());
       items_.pop_front();
     }
-    if (item.tag != tag || item.settles) settle(item.tag);
+    // What a callback wakes may take this thread's core: that is no item's time.
+    if (item.tag != tag || item.settles) settle(item.settles ? -1 : item.tag);
     item.work(pool_);
   }
 }
