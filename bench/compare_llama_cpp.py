@@ -6,7 +6,7 @@
 
 Moesaic is a router and two shards, over gRPC and its HTTP API; llama.cpp is one process (llama-batched-bench)
 with a thread per core, or with --rpc-workers N a head and N rpc-servers of one thread each. Measured of both:
-prefill of one prompt of 512 tokens, and decode with 1, 8 and 32 sequences, prompts of 64 tokens, 32 tokens
+prefill of one prompt of 512 tokens, and decode with 1, 8 and 32 sequences, prompts of 64 tokens, 64 tokens
 each, all of them random. Prints the median of the rounds, the range, and the ratio of the medians.
 
 Moesaic's tokens are sampled at temperature 1 (llama-batched-bench feeds random tokens), so that sequences do
@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 from cluster import Cluster  # noqa: E402  # pylint: disable=wrong-import-position
 
-PREFILL_TOKENS, PROMPT_TOKENS, ANSWER_TOKENS = 512, 64, 32
+PREFILL_TOKENS, PROMPT_TOKENS, ANSWER_TOKENS = 512, 64, 64
 VOCABULARY = 32000
 STREAMS = (1, 8, 32)
 FIGURES = ["prefill 512"] + [f"decode {n}" for n in STREAMS]
