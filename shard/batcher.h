@@ -57,6 +57,8 @@ class Batcher {
   struct Selection {
     Batch batch;
     std::vector<Work> expired;  ///< Dropped: their time has passed.
+
+    bool empty() const { return batch.works.empty() && expired.empty(); }
   };
 
   explicit Batcher(Options options);

@@ -215,7 +215,8 @@ void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
     base::MutexLock lock(mutex_);
     next = TakeNext();
   }
-  Run(std::move(next));
+  // With nothing left to do the engine may be gone as soon as the lock is.
+  if (!next.empty()) Run(std::move(next));
 }
 
 void DispatchEngine::StartDraining() {
