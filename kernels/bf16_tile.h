@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/packed_matrix.h"
+#include "kernels/weight_chunk.h"
 
 /// The register tiles of matrix products by bf16 dot products (AVX-512 BF16), an instruction set of
 /// its own in linear_bf16_dot.cc. Internal to linear-inl.h.
@@ -13,21 +14,11 @@ inline constexpr std::int64_t kDotInputs = PackedMatrix::kScaleBlock;
 inline constexpr std::int64_t kDotPairs = kDotInputs / 2;
 inline constexpr std::int64_t kDotOutputs = 8 * PackedMatrix::kPanel;
 
-/// At most kDotInputs inputs of some panels: panel p's at data + p * panel_stride, [inputs][16]. W:
-/// std::uint16_t (bf16) or std::uint8_t (fp8).
-template <class W>
-struct DotChunk {
-  const W* data;
-  std::int64_t panel_stride;
-  const float* scales;  ///< Panel p's [16] at scales + p * scale_stride; nullptr without scales.
-  std::int64_t scale_stride;
-};
-
 /// Continues the chains of a tile's rows over `inputs`. pairs: [rows][kDotPairs], the earlier input
 /// of a pair in the upper half, which the instruction takes first; zeros up to a multiple of four
 /// inputs. acc: [rows][kDotOutputs].
 template <class W>
-using DotTileFn = void (*)(const DotChunk<W>& w, std::int64_t panels, const std::uint32_t* pairs,
+using DotTileFn = void (*)(const WeightChunk<W>& w, std::int64_t panels, const std::uint32_t* pairs,
                            std::int64_t inputs, float* acc);
 
 /// [rows - 1] multiplies a tile of that many rows, 1 to 12.

@@ -11,6 +11,7 @@
 #include "kernels/flush_subnormals.h"
 #include "kernels/packed_matrix.h"
 #include "kernels/simd_math-inl.h"
+#include "kernels/weight_chunk.h"
 #if defined(MOESAIC_KERNELS_LINEAR_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOESAIC_KERNELS_LINEAR_INL_H_
 #undef MOESAIC_KERNELS_LINEAR_INL_H_
@@ -69,28 +70,18 @@ HWY_INLINE VF WidenF8(hn::Vec<DI8> v) {
   return hn::Mul(hn::PromoteTo(DF(), hn::BitCast(df16, bits)), hn::Set(DF(), 256.0f));
 }
 
-/// A chunk of a panel group's weights of type W: panel p at data + p * panel_stride, [inputs][16],
-/// and of fp8 its scales [16] at scales + p * scale_stride.
-template <class W>
-struct WeightChunk {
-  const W* data;
-  std::int64_t panel_stride;
-  const float* scales;
-  std::int64_t scale_stride;
-};
-
 HWY_INLINE VF LoadWeight(const float* p) { return LoadF32(p); }
 HWY_INLINE VF LoadWeight(const std::uint16_t* p) { return LoadBF16(p); }
 HWY_INLINE VF LoadWeight(const std::uint8_t* p) {
   return WidenF8(hn::LoadU(DI8(), reinterpret_cast<const std::int8_t*>(p)));
 }
 
-/// The chunk of inputs from k on. Chunk: WeightChunk<W> or DotChunk<W>.
-template <class Chunk, class W>
-HWY_INLINE Chunk ChunkOf(const PackedMatrix& w, const W* data, std::int64_t first_panel,
-                         std::int64_t k) {
+/// The chunk of inputs from k on.
+template <class W>
+HWY_INLINE WeightChunk<W> ChunkOf(const PackedMatrix& w, std::int64_t first_panel, std::int64_t k) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
-  Chunk chunk = {data + (first_panel * w.k() + k) * kPanel, w.k() * kPanel, nullptr, 0};
+  const W* const data = static_cast<const W*>(w.data());
+  WeightChunk<W> chunk = {data + (first_panel * w.k() + k) * kPanel, w.k() * kPanel, nullptr, 0};
   if constexpr (std::is_same_v<W, std::uint8_t>) {
     chunk.scale_stride = w.scale_blocks() * kPanel;
     chunk.scales = w.scales() + first_panel * chunk.scale_stride + k / kChunk * kPanel;
@@ -163,16 +154,11 @@ HWY_NOINLINE void MultiplyRows(const WeightChunk<W>& w, std::int64_t panels, con
                                std::int64_t count, float* acc) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
   constexpr int kPanels = TilePanels(kRows);
-  const auto from = [&w](std::int64_t p) HWY_ATTR {
-    return WeightChunk<W>{w.data + p * w.panel_stride, w.panel_stride,
-                          w.scales == nullptr ? nullptr : w.scales + p * w.scale_stride,
-                          w.scale_stride};
-  };
   std::int64_t p = 0;
   for (; p + kPanels <= panels; p += kPanels) {
-    MultiplyTile<kRows, kPanels>(from(p), x, count, acc + p * kPanel);
+    MultiplyTile<kRows, kPanels>(w.From(p), x, count, acc + p * kPanel);
   }
-  for (; p < panels; ++p) MultiplyTile<kRows, 1>(from(p), x, count, acc + p * kPanel);
+  for (; p < panels; ++p) MultiplyTile<kRows, 1>(w.From(p), x, count, acc + p * kPanel);
 }
 
 template <class W>
@@ -199,20 +185,27 @@ HWY_INLINE void CopyRow(const X* from, std::int64_t count, float* to) {
   for (; i < count; ++i) to[i] = ToFloat(from[i]);
 }
 
+/// Calls tile(first row, rows) for m rows in tiles of nearly equal height: 7 + 6 rather than 12
+/// + 1.
+template <class Tile>
+HWY_INLINE void ForEachTile(std::int64_t m, Tile tile) {
+  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
+  for (std::int64_t t = 0; t < tiles; ++t) {
+    const std::int64_t begin = m * t / tiles;
+    tile(begin, m * (t + 1) / tiles - begin);
+  }
+}
+
 /// Adds a chunk's products to acc [m][kGroupOutputs], tile by tile.
 template <class W, class X>
 HWY_INLINE void MultiplyChunk(const WeightChunk<W>& chunk, std::int64_t panels,
                               const X* const* rows, std::int64_t m, std::int64_t k,
                               std::int64_t count, float* acc) {
   HWY_ALIGN float x[kMaxTileRows * kChunk];
-  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
-  for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    // Tiles of nearly equal height: 7 + 6 rather than 12 + 1.
-    const std::int64_t begin = m * tile / tiles;
-    const std::int64_t height = m * (tile + 1) / tiles - begin;
+  ForEachTile(m, [&](std::int64_t begin, std::int64_t height) HWY_ATTR {
     for (std::int64_t r = 0; r < height; ++r) CopyRow(rows[begin + r] + k, count, x + r * kChunk);
     kMultiplyRows<W>[height - 1](chunk, panels, x, count, acc + begin * kGroupOutputs);
-  }
+  });
 }
 
 /// Rows above which weights are widened into a buffer for all tiles, rather than in registers by
@@ -228,7 +221,7 @@ HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_pane
   const bool widen = m > kWidenOnceRows && !std::is_same_v<W, float>;
   for (std::int64_t k = 0; k < w.k(); k += kChunk) {
     const std::int64_t count = std::min(kChunk, w.k() - k);
-    const auto chunk = ChunkOf<WeightChunk<W>>(w, static_cast<const W*>(w.data()), first_panel, k);
+    const WeightChunk<W> chunk = ChunkOf<W>(w, first_panel, k);
     if (widen) {
       MultiplyChunk(Widen(chunk, panels, count, buffer), panels, rows, m, k, count, acc);
     } else {
@@ -260,18 +253,15 @@ inline HWY_NOINLINE void MultiplyDotGroup(const DotTileFn<W>* tiles_of_rows, con
                                           const std::uint16_t* const* rows, std::int64_t m,
                                           float* acc) {
   HWY_ALIGN std::uint32_t pairs[kMaxTileRows * kDotPairs];
-  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
   for (std::int64_t k = 0; k < w.k(); k += kChunk) {
     const std::int64_t count = std::min(kChunk, w.k() - k);
-    const auto chunk = ChunkOf<DotChunk<W>>(w, static_cast<const W*>(w.data()), first_panel, k);
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const std::int64_t begin = m * tile / tiles;
-      const std::int64_t height = m * (tile + 1) / tiles - begin;
+    const WeightChunk<W> chunk = ChunkOf<W>(w, first_panel, k);
+    ForEachTile(m, [&](std::int64_t begin, std::int64_t height) HWY_ATTR {
       for (std::int64_t r = 0; r < height; ++r) {
         CopyPairs(rows[begin + r] + k, count, pairs + r * kDotPairs);
       }
       tiles_of_rows[height - 1](chunk, panels, pairs, count, acc + begin * kGroupOutputs);
-    }
+    });
   }
 }
 

@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <limits>
 #include <utility>
 
 #include "kernels/bf16_tile.h"
@@ -76,7 +75,8 @@ constexpr Fp8Tables kFp8Tables = MakeFp8Tables();
 /// Bytes ahead of use at which weights are prefetched: about as many as linear-inl.h.
 constexpr std::int64_t kPrefetchBytes = 2048;
 
-// Between these nothing but what the target may run: no inline function of another header.
+// Between these nothing but what the target may run. (WeightChunk is compiled outside of them, for
+// all.)
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512vbmi,avx512bf16")
 
 /// sum += the two products of each lane. Not the intrinsic, as in linear_int8_vnni.cc.
@@ -149,7 +149,7 @@ constexpr std::int64_t kLoadInputs = 2 * PairLoader<W>::kPairs;
 /// Products of the kLoadInputs inputs from input `input` on; fewer when they are the last.
 template <bool kLast, class W, int kRows, int kPanels>
 inline __attribute__((always_inline)) void AddLoad(const PairLoader<W>& loader,
-                                                   const DotChunk<W>& w, std::int64_t input,
+                                                   const WeightChunk<W>& w, std::int64_t input,
                                                    std::int64_t inputs, const std::uint32_t* values,
                                                    __m512 (&sum)[kRows][kPanels]) {
   constexpr int kPairs = PairLoader<W>::kPairs;
@@ -173,7 +173,7 @@ inline __attribute__((always_inline)) void AddLoad(const PairLoader<W>& loader,
 }
 
 template <class W, int kRows, int kPanels>
-inline __attribute__((always_inline)) void MultiplyTile(const DotChunk<W>& w,
+inline __attribute__((always_inline)) void MultiplyTile(const WeightChunk<W>& w,
                                                         const std::uint32_t* values,
                                                         std::int64_t inputs, float* acc) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
@@ -210,23 +210,15 @@ constexpr int TilePanels(int rows) {
 }
 
 template <class W, int kRows>
-void MultiplyRows(const DotChunk<W>& w, std::int64_t panels, const std::uint32_t* pairs,
+void MultiplyRows(const WeightChunk<W>& w, std::int64_t panels, const std::uint32_t* pairs,
                   std::int64_t inputs, float* acc) {
   constexpr int kPanels = TilePanels<W>(kRows);
-  DotChunk<W> from = w;
   std::int64_t p = 0;
-  const auto next = [&](int count) {
-    p += count;
-    from.data = w.data + p * w.panel_stride;
-    if (w.scales != nullptr) from.scales = w.scales + p * w.scale_stride;
-  };
-  while (p + kPanels <= panels) {
-    MultiplyTile<W, kRows, kPanels>(from, pairs, inputs, acc + p * PackedMatrix::kPanel);
-    next(kPanels);
+  for (; p + kPanels <= panels; p += kPanels) {
+    MultiplyTile<W, kRows, kPanels>(w.From(p), pairs, inputs, acc + p * PackedMatrix::kPanel);
   }
-  while (p < panels) {
-    MultiplyTile<W, kRows, 1>(from, pairs, inputs, acc + p * PackedMatrix::kPanel);
-    next(1);
+  for (; p < panels; ++p) {
+    MultiplyTile<W, kRows, 1>(w.From(p), pairs, inputs, acc + p * PackedMatrix::kPanel);
   }
 }
 

@@ -257,7 +257,6 @@ HWY_NOINLINE void MultiplyInt8GroupWith(const TileFn* tiles_of_rows, const Packe
   const std::int64_t first_panel = group * kGroupPanels;
   const std::int64_t panels = std::min(kGroupPanels, w.panels() - first_panel);
   const std::int64_t quads = (w.k() + kInt8Quad - 1) / kInt8Quad;
-  const std::int64_t tiles = (m + kMaxTileRows - 1) / kMaxTileRows;
   const auto* data = static_cast<const std::uint8_t*>(w.data());
   Tile tile;
   for (std::int64_t g = 0; g < x.groups; ++g) {
@@ -266,13 +265,10 @@ HWY_NOINLINE void MultiplyInt8GroupWith(const TileFn* tiles_of_rows, const Packe
                              w.scales() + (first_panel * x.groups + g) * PackedMatrix::kPanel,
                              x.groups * PackedMatrix::kPanel};
     const std::int64_t count = std::min(kInt8GroupQuads, quads - g * kInt8GroupQuads);
-    for (std::int64_t t = 0; t < tiles; ++t) {
-      // Tiles of nearly equal height: 7 + 6 rather than 12 + 1.
-      const std::int64_t begin = m * t / tiles;
-      const std::int64_t height = m * (t + 1) / tiles - begin;
+    ForEachTile(m, [&](std::int64_t begin, std::int64_t height) HWY_ATTR {
       CopyTile(x, g, rows + begin, height, tile);
       tiles_of_rows[height - 1](chunk, panels, tile, count, acc + begin * kGroupOutputs);
-    }
+    });
   }
 }
 
