@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -13,9 +12,10 @@
 
 namespace moesaic::base {
 
-/// A fixed set of compute threads that block when idle (never spin: router and shards may share
-/// cores). Owns its threads; joins them on destruction after running what was submitted.
-/// Thread-safe.
+/// A fixed set of compute threads. One that took part in a loop looks for the next for some
+/// microseconds, since kernels follow each other closely; otherwise they block when idle: router
+/// and shards may share cores. Owns its threads; joins them on destruction after running what was
+/// submitted. Thread-safe.
 class ComputePool {
  public:
   /// threads ≥ 1.
@@ -29,19 +29,29 @@ class ComputePool {
   /// Runs `task` on a pool thread, in submission order among idle threads.
   void Submit(absl::AnyInvocable<void()> task);
 
-  /// Calls body(i) once for every i in [0, count), on the calling thread and on idle pool threads,
-  /// and returns when all calls have returned. May be called from a pool thread (it never waits
-  /// for a thread to become free). Which thread runs which i is unspecified: bodies must not care.
+  /// Calls body(i) once for every i in [0, count), on the calling thread and on at most threads() -
+  /// 1 idle pool threads, and returns when all calls have returned. May be called from a pool
+  /// thread (it never waits for a thread to become free). Which thread runs which i is unspecified:
+  /// bodies must not care. Allocates nothing.
   void ParallelFor(std::int64_t count, absl::FunctionRef<void(std::int64_t)> body);
 
  private:
   struct Loop;
   void Run();
+  /// Takes a place in the newest loop that wants help; nullptr when there is none.
+  Loop* Join() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Leave(Loop& loop);
+  void Begin(Loop& loop);
+  void End(Loop& loop);
 
   Mutex mutex_;
   CondVar work_available_;
+  CondVar helper_left_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<absl::AnyInvocable<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  Loop* newest_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of the loops in progress
+  // Tasks, and places that loops have free. Changed under the lock; who looks for work reads it.
+  std::atomic<std::int64_t> on_offer_{0};
   std::vector<std::thread> workers_;
 };
 

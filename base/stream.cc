@@ -10,13 +10,16 @@ CpuStream::~CpuStream() {
 }
 
 void CpuStream::OnComplete(absl::AnyInvocable<void()> done) {
+  if (runs_here_) return done();
   Add({.work = [done = std::move(done)](ComputePool&) mutable { done(); },
        .tag = tag_,
        .settles = true});
 }
 
-void CpuStream::Enqueue(absl::AnyInvocable<void(ComputePool&)> work) {
-  Add({.work = std::move(work), .tag = tag_});
+void CpuStream::RunNow(absl::FunctionRef<void(ComputePool&)> work) {
+  const std::int64_t began = Now();
+  work(pool_);
+  run_ns_[tag_].fetch_add(Now() - began, std::memory_order_relaxed);
 }
 
 void CpuStream::Add(Item item) {

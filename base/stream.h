@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/compute_pool.h"
 #include "base/mutex.h"
@@ -25,8 +27,9 @@ class Stream {
 };
 
 /// The host's stream: a FIFO whose items run one after another on a ComputePool, each free to use
-/// the whole pool. Adds up how long they ran, by tag. Destroy only when idle or let the destructor
-/// wait for what was enqueued.
+/// the whole pool; or at once, on the thread that enqueues them, where that is asked for. Adds up
+/// how long they ran, by tag. Destroy only when idle or let the destructor wait for what was
+/// enqueued.
 class CpuStream final : public Stream {
  public:
   static constexpr int kTags = 8;
@@ -39,7 +42,19 @@ class CpuStream final : public Stream {
   Device device() const override { return {}; }
   void OnComplete(absl::AnyInvocable<void()> done) override;
   /// Runs `work(pool)` after everything enqueued before. What it refers to must outlive it.
-  void Enqueue(absl::AnyInvocable<void(ComputePool&)> work);
+  template <class Work>
+  void Enqueue(Work work) {
+    if (runs_here_) {
+      RunNow(work);
+    } else {
+      Add({.work = std::move(work), .tag = tag_});
+    }
+  }
+
+  /// Whether what is enqueued from now on runs in Enqueue, on the calling thread and what idle pool
+  /// threads help, and OnComplete calls back at once: for work so short that handing it to another
+  /// thread costs more than the caller loses. Only when all that was enqueued before has completed.
+  void RunHere(bool here) { runs_here_ = here; }
 
   /// The time of what is enqueued from now on counts for `tag`, 0 to kTags - 1.
   void SetTag(int tag) { tag_ = tag; }
@@ -55,12 +70,14 @@ class CpuStream final : public Stream {
   };
 
   void Add(Item item);
+  void RunNow(absl::FunctionRef<void(ComputePool&)> work);
   void Drain();
   std::int64_t Now() const;
 
   ComputePool& pool_;
   const Clock* const clock_;
-  int tag_ = 0;  // of the enqueuing thread
+  int tag_ = 0;             // of the enqueuing thread
+  bool runs_here_ = false;  // of the enqueuing thread
   std::array<std::atomic<std::int64_t>, kTags> run_ns_{};
   Mutex mutex_;
   CondVar idle_;

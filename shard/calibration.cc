@@ -63,6 +63,7 @@ struct Batch {
 absl::Duration TimeOf(const Batch& batch, const ExpertStore& store, FfnExecutor& executor) {
   std::promise<absl::Duration> computed;
   executor.Compute(batch.Works(store.topology().moe_layers.front()), store.Current(),
+                   /*here=*/false,
                    [&](FfnExecutor::Outcome outcome) { computed.set_value(outcome.compute); });
   return computed.get_future().get();
 }

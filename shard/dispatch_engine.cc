@@ -1,5 +1,6 @@
 #include "shard/dispatch_engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,6 +30,10 @@ void LogTraced(const Work& work, std::string_view outcome, const rpc::DispatchRe
 /// Most bytes of f32 results one dispatch may ask for. A router's largest (1 MiB outward, top-8)
 /// stays a factor of 8 below.
 constexpr std::uint64_t kMaxResultBytes = std::uint64_t{256} << 20;
+
+/// Most assignments the polling thread computes itself: a token's. Handing over more costs a small
+/// part of computing them.
+constexpr std::uint32_t kMostRowsHere = 16;
 
 }  // namespace
 
@@ -165,12 +170,21 @@ void DispatchEngine::RefuseAll(const std::vector<Work>& works, rpc::DispatchCode
 
 void DispatchEngine::Pump() {
   Batcher::Selection selection;
+  bool here = false;
   {
     base::MutexLock lock(mutex_);
     if (computing_ > 0) return;
     selection = TakeNext();
+    here = ComputedHere(selection.batch);
   }
-  Run(std::move(selection));
+  Run(std::move(selection), here);
+}
+
+bool DispatchEngine::ComputedHere(const Batcher::Batch& batch) const {
+  if (batch.rows > kMostRowsHere) return false;
+  return std::count_if(peers_.begin(), peers_.end(), [](const auto& peer) {
+           return peer.second.lane == rpc::Lane::kDecode;
+         }) == 1;
 }
 
 Batcher::Selection DispatchEngine::TakeNext() {
@@ -182,11 +196,11 @@ Batcher::Selection DispatchEngine::TakeNext() {
   return selection;
 }
 
-void DispatchEngine::Run(Batcher::Selection selection) {
+void DispatchEngine::Run(Batcher::Selection selection, bool here) {
   RefuseAll(selection.expired, rpc::DispatchCode::kExpired,
             "its time passed before it was computed");
   if (selection.batch.works.empty()) return;
-  executor_.Compute(std::move(selection.batch.works), store_.Current(),
+  executor_.Compute(std::move(selection.batch.works), store_.Current(), here,
                     [this](FfnExecutor::Outcome outcome) { Finish(std::move(outcome)); });
 }
 
@@ -215,8 +229,9 @@ void DispatchEngine::Finish(FfnExecutor::Outcome outcome) {
     base::MutexLock lock(mutex_);
     next = TakeNext();
   }
-  // With nothing left to do the engine may be gone as soon as the lock is.
-  if (!next.empty()) Run(std::move(next));
+  // With nothing left to do the engine may be gone as soon as the lock is. Not here: this may be
+  // the end of one that was.
+  if (!next.empty()) Run(std::move(next), /*here=*/false);
 }
 
 void DispatchEngine::StartDraining() {

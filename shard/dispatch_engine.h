@@ -79,11 +79,14 @@ class DispatchEngine final : public rpc::DispatchHandler {
               std::string error) const;
   /// Answers `works`, which `refusing_` counts, and takes them off it.
   void RefuseAll(const std::vector<Work>& works, rpc::DispatchCode code, const char* error);
-  /// Starts the next batch unless one is in progress or nothing waits.
+  /// Starts the next batch unless one is in progress or nothing waits. On the polling thread.
   void Pump();
+  /// Whether the polling thread itself computes `batch`: a small one, of the only router that
+  /// decodes here, so that nothing to be computed with it can arrive meanwhile.
+  bool ComputedHere(const Batcher::Batch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Takes the next batch, which is then in progress, and what has expired.
   Batcher::Selection TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Run(Batcher::Selection selection);
+  void Run(Batcher::Selection selection, bool here);
   void Finish(FfnExecutor::Outcome outcome);
 
   const Options options_;

@@ -74,8 +74,9 @@ FfnExecutor::FfnExecutor(Options options, base::ComputePool& compute, rpc::Buffe
                          const base::Clock& clock)
     : options_(std::move(options)), replies_(replies), clock_(clock), stream_(compute) {}
 
-void FfnExecutor::Compute(std::vector<Work> works, std::shared_ptr<const HeldUnits> held,
+void FfnExecutor::Compute(std::vector<Work> works, std::shared_ptr<const HeldUnits> held, bool here,
                           Done done) {
+  stream_.RunHere(here);
   batch_ = InProgress{};
   batch_.works = std::move(works);
   batch_.held = std::move(held);

@@ -47,9 +47,11 @@ class FfnExecutor {
   FfnExecutor(Options options, base::ComputePool& compute, rpc::BufferPool& replies,
               const base::Clock& clock);
 
-  /// Starts a batch of works of one layer, checked as PlanBatch requires, and returns. `done` runs
-  /// once, on a compute thread, and may start the next batch. Requires: no batch in progress.
-  void Compute(std::vector<Work> works, std::shared_ptr<const HeldUnits> held, Done done);
+  /// Starts a batch of works of one layer, checked as PlanBatch requires, and returns; or computes
+  /// it `here`, on the calling thread with the help of idle compute threads. `done` runs once, on a
+  /// compute thread or here, and may start the next batch. Requires: no batch in progress.
+  void Compute(std::vector<Work> works, std::shared_ptr<const HeldUnits> held, bool here,
+               Done done);
 
  private:
   /// Everything a batch in progress needs.

@@ -24,6 +24,10 @@ std::int64_t NowNs(const StepEnvironment& env) {
   return absl::ToInt64Nanoseconds(env.clock.Monotonic());
 }
 
+/// Most rows of a step that the loop's own thread computes, with what pool threads help: while it
+/// does, it hears of nothing else, and of a larger step it is a small part to hand it over.
+constexpr std::int32_t kMostRowsHere = 8;
+
 /// [rows], or empty when no slice is to be told of.
 std::vector<const monitoring::TraceId*> TraceIdsOf(const StepBatch& batch, const MicroBatch& rows) {
   std::vector<const monitoring::TraceId*> ids;
@@ -60,6 +64,8 @@ StepMachine::StepMachine(const StepEnvironment& environment, StepBatch batch,
     if (batch_.timeline) progress.span.begun = batch_.timeline->Now();
   }
   unfinished_ = micro_batches_.size();
+  // Of two micro-batches one is to be dispatched while the other is computed.
+  env_.stream.RunHere(micro_batches_.size() == 1 && micro_batches_[0].rows.rows <= kMostRowsHere);
   result_.micro_batches = static_cast<int>(micro_batches_.size());
 }
 

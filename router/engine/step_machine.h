@@ -48,8 +48,9 @@ struct StepEnvironment {
 ///
 /// kDense launches whole layers until one needs routed experts. While one micro-batch is with the
 /// experts, its shared experts and the other micro-batch's ops run on the stream. Since the stream
-/// keeps the order, combine follows the shared experts without an event between them.
-/// Single-thread (the loop).
+/// keeps the order, combine follows the shared experts without an event between them. Ops of a step
+/// of few rows run as they are launched, on the loop's thread: nothing else is to be done
+/// meanwhile. Single-thread (the loop).
 class StepMachine {
  public:
   StepMachine(const StepEnvironment& environment, StepBatch batch,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <thread>
 #include <vector>
 
 namespace moesaic::base {
@@ -34,6 +35,21 @@ TEST(CpuStreamTest, TwoStreamsShareAPool) {
   second.OnComplete([&] { second_done.set_value(); });
 }
 
+TEST(CpuStreamTest, RunsHereWhatIsToRunHere) {
+  ComputePool pool(2);
+  CpuStream stream(pool);
+  stream.RunHere(true);
+  std::vector<std::thread::id> ran_on;
+  stream.Enqueue([&](ComputePool&) { ran_on.push_back(std::this_thread::get_id()); });
+  ASSERT_EQ(ran_on.size(), 1u);  // already
+  stream.OnComplete([&] { ran_on.push_back(std::this_thread::get_id()); });
+  stream.RunHere(false);
+  std::promise<std::thread::id> elsewhere;
+  stream.Enqueue([&](ComputePool&) { elsewhere.set_value(std::this_thread::get_id()); });
+  EXPECT_NE(elsewhere.get_future().get(), std::this_thread::get_id());
+  EXPECT_EQ(ran_on, std::vector<std::thread::id>(2, std::this_thread::get_id()));
+}
+
 /// Moves on by what items say they took.
 class SteppedClock final : public Clock {
  public:
@@ -43,23 +59,26 @@ class SteppedClock final : public Clock {
 };
 
 TEST(CpuStreamTest, AddsUpTheTimeOfItemsByTag) {
-  SteppedClock clock;
-  ComputePool pool(1);
-  CpuStream stream(pool, &clock);
-  const auto takes = [&](int tag, int ms) {
-    stream.SetTag(tag);
-    stream.Enqueue([&clock, ms](ComputePool&) { clock.now_ms += ms; });
-  };
-  takes(1, 5);
-  takes(1, 6);
-  takes(2, 7);
-  takes(1, 1);
-  std::promise<std::array<std::int64_t, CpuStream::kTags>> seen;
-  stream.OnComplete([&] { seen.set_value(stream.RunNanoseconds()); });
-  const auto times = seen.get_future().get();
-  EXPECT_EQ(times[1], 12'000'000);
-  EXPECT_EQ(times[2], 7'000'000);
-  EXPECT_EQ(times[0], 0);
+  for (const bool here : {false, true}) {
+    SteppedClock clock;
+    ComputePool pool(1);
+    CpuStream stream(pool, &clock);
+    stream.RunHere(here);
+    const auto takes = [&](int tag, int ms) {
+      stream.SetTag(tag);
+      stream.Enqueue([&clock, ms](ComputePool&) { clock.now_ms += ms; });
+    };
+    takes(1, 5);
+    takes(1, 6);
+    takes(2, 7);
+    takes(1, 1);
+    std::promise<std::array<std::int64_t, CpuStream::kTags>> seen;
+    stream.OnComplete([&] { seen.set_value(stream.RunNanoseconds()); });
+    const auto times = seen.get_future().get();
+    EXPECT_EQ(times[1], 12'000'000);
+    EXPECT_EQ(times[2], 7'000'000);
+    EXPECT_EQ(times[0], 0);
+  }
 }
 
 }  // namespace

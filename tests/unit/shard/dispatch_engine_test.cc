@@ -2,6 +2,7 @@
 
 #include <future>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "base/compute_pool.h"
@@ -18,6 +19,8 @@ using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 constexpr rpc::StreamId kStream = 1;
+constexpr rpc::StreamId kOtherStream = 12;
+constexpr rpc::StreamId kThirdStream = 13;
 
 /// An engine of a shard that holds nothing: what it computes it answers with missing units.
 class DispatchEngineTest : public ::testing::Test {
@@ -85,6 +88,7 @@ TEST_F(DispatchEngineTest, WhatIsBeingRefusedIsNotDrained) {
     left[reply.dispatch_id] = now;
   });
   ASSERT_TRUE(engine_.OnOpen(kStream, {}).ok());
+  ASSERT_TRUE(engine_.OnOpen(kOtherStream, {}).ok());  // so that the pool computes
   Dispatch(1, 0);
   computed.get_future().wait();
   Dispatch(2, 1);
@@ -96,6 +100,24 @@ TEST_F(DispatchEngineTest, WhatIsBeingRefusedIsNotDrained) {
   EXPECT_EQ(engine_.AwaitDrained(absl::Seconds(10)), 0u);
   base::MutexLock lock(mutex);
   EXPECT_THAT(left, UnorderedElementsAre(Pair(1, 2), Pair(2, 1), Pair(3, 3)));
+}
+
+TEST_F(DispatchEngineTest, TheOnlyRoutersTokenIsComputedOnThePollingThread) {
+  std::vector<std::thread::id> computed_on;
+  engine_.SetReplySink([&](rpc::StreamId, const rpc::DispatchReply&) {
+    computed_on.push_back(std::this_thread::get_id());
+  });
+  ASSERT_TRUE(engine_.OnOpen(kStream, {}).ok());
+  rpc::PeerHello prefill;
+  prefill.lane = rpc::Lane::kPrefill;
+  ASSERT_TRUE(engine_.OnOpen(kOtherStream, prefill).ok());
+  Dispatch(1, 0);
+  ASSERT_TRUE(engine_.OnOpen(kThirdStream, {}).ok());
+  Dispatch(2, 0);
+  EXPECT_EQ(engine_.AwaitDrained(absl::Seconds(10)), 0u);
+  ASSERT_EQ(computed_on.size(), 2u);
+  EXPECT_EQ(computed_on[0], std::this_thread::get_id());
+  EXPECT_NE(computed_on[1], std::this_thread::get_id());
 }
 
 }  // namespace
