@@ -14,6 +14,11 @@ inline constexpr std::int64_t kInt8GroupQuads = kInt8Group / kInt8Quad;
 /// Outputs of an accumulator row: those of a panel group.
 inline constexpr std::int64_t kInt8Outputs = 8 * PackedMatrix::kPanel;
 
+/// Groups ahead of use at which a panel's scales are prefetched: a line each, 8 KB of weights apart
+/// in time, so that nothing else brings them before a tile waits for them (a fifth of the time of a
+/// row).
+inline constexpr std::int64_t kInt8ScalesAhead = 4;
+
 /// A group of inputs of some panels: panel p's quads at data + p * panel_stride, [quads][16][4],
 /// its scales [16] at scales + p * scale_stride.
 struct Int8Chunk {

@@ -170,6 +170,9 @@ HWY_INLINE void MultiplyInt8Tile(const Int8Chunk& w, const WideTile& x, std::int
   MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Set(DI(), x.offsets[r]);
   }
+  MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+    PrefetchWeights(w.scales + p * w.scale_stride + kInt8ScalesAhead * PackedMatrix::kPanel);
+  }
   constexpr std::int64_t kQuadBytes = kInt8Quad * PackedMatrix::kPanel;
   for (std::int64_t quad = 0; quad < quads; ++quad) {
     MOESAIC_UNROLL for (int v = 0; v < kVectors; ++v) {

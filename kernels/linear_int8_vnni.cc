@@ -50,6 +50,9 @@ inline __attribute__((always_inline)) void MultiplyTile(const Int8Chunk& w, cons
   MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
     MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) sum[r][p] = _mm512_set1_epi32(x.offsets[r]);
   }
+  MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+    __builtin_prefetch(w.scales + p * w.scale_stride + kInt8ScalesAhead * kPanel, 0, 2);
+  }
   const std::uint8_t* weights = w.data;
   const std::int8_t* values = x.values;
   for (std::int64_t quad = 0; quad < quads; ++quad) {
