@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/int8.h"
+#include "kernels/weight_chunk.h"
 
 /// The register tile of the int8 matrix product, shared by linear_int8-inl.h and the instruction
 /// set of its own in linear_int8_vnni.cc. Internal to linear_cpu.cc and expert_ffn_cpu.cc.
@@ -15,18 +16,12 @@ inline constexpr std::int64_t kInt8GroupQuads = kInt8Group / kInt8Quad;
 inline constexpr std::int64_t kInt8Outputs = 8 * PackedMatrix::kPanel;
 
 /// Groups ahead of use at which a panel's scales are prefetched: a line each, 8 KB of weights apart
-/// in time, so that nothing else brings them before a tile waits for them (a fifth of the time of a
-/// row).
+/// in time, so that nothing else brings them before a tile waits for them (a tenth of the time of
+/// one row on one core).
 inline constexpr std::int64_t kInt8ScalesAhead = 4;
 
-/// A group of inputs of some panels: panel p's quads at data + p * panel_stride, [quads][16][4],
-/// its scales [16] at scales + p * scale_stride.
-struct Int8Chunk {
-  const std::uint8_t* data;
-  std::int64_t panel_stride;
-  const float* scales;
-  std::int64_t scale_stride;
-};
+/// A group of inputs of some panels, in quads: [quads][16][4].
+using Int8Chunk = WeightChunk<std::uint8_t>;
 
 /// The same group of up to 12 rows.
 struct Int8Tile {

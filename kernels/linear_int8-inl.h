@@ -199,16 +199,12 @@ template <int kRows>
 HWY_NOINLINE void MultiplyInt8Rows(const Int8Chunk& w, std::int64_t panels, const WideTile& x,
                                    std::int64_t quads, float* acc) {
   constexpr int kPanels = TilePanels(kRows);
-  const auto from = [&w](std::int64_t p) HWY_ATTR {
-    return Int8Chunk{w.data + p * w.panel_stride, w.panel_stride, w.scales + p * w.scale_stride,
-                     w.scale_stride};
-  };
   std::int64_t p = 0;
   for (; p + kPanels <= panels; p += kPanels) {
-    MultiplyInt8Tile<kRows, kPanels>(from(p), x, quads, acc + p * PackedMatrix::kPanel);
+    MultiplyInt8Tile<kRows, kPanels>(w.From(p), x, quads, acc + p * PackedMatrix::kPanel);
   }
   for (; p < panels; ++p) {
-    MultiplyInt8Tile<kRows, 1>(from(p), x, quads, acc + p * PackedMatrix::kPanel);
+    MultiplyInt8Tile<kRows, 1>(w.From(p), x, quads, acc + p * PackedMatrix::kPanel);
   }
 }
 

@@ -30,7 +30,8 @@ bool HaveVnni() {
 
 namespace {
 
-// Between these nothing but what the target may run: no inline function of another header.
+// Between these nothing but what the target may run. (WeightChunk is compiled outside of them, for
+// all.)
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512vnni")
 
 /// Bytes ahead of use at which weights are prefetched: one group of a panel.
@@ -91,19 +92,11 @@ void MultiplyRows(const Int8Chunk& w, std::int64_t panels, const Int8Tile& x, st
                   float* acc) {
   constexpr int kPanels = kRows <= 6 ? 4 : 2;
   std::int64_t p = 0;
-  Int8Chunk from = w;
-  const auto next = [&](int count) {
-    p += count;
-    from.data = w.data + p * w.panel_stride;
-    from.scales = w.scales + p * w.scale_stride;
-  };
-  while (p + kPanels <= panels) {
-    MultiplyTile<kRows, kPanels>(from, x, quads, acc + p * PackedMatrix::kPanel);
-    next(kPanels);
+  for (; p + kPanels <= panels; p += kPanels) {
+    MultiplyTile<kRows, kPanels>(w.From(p), x, quads, acc + p * PackedMatrix::kPanel);
   }
-  while (p < panels) {
-    MultiplyTile<kRows, 1>(from, x, quads, acc + p * PackedMatrix::kPanel);
-    next(1);
+  for (; p < panels; ++p) {
+    MultiplyTile<kRows, 1>(w.From(p), x, quads, acc + p * PackedMatrix::kPanel);
   }
 }
 

@@ -4,8 +4,9 @@
 
 namespace moesaic::kernels {
 
-/// Inputs of some panels of a PackedMatrix, those that may share an fp8 scale: panel p's weights at
-/// data + p * panel_stride, [inputs][16]. W: float, std::uint16_t (bf16) or std::uint8_t (fp8).
+/// Inputs of some panels of a PackedMatrix, those that may share a scale: panel p's weights at
+/// data + p * panel_stride, [inputs][16]. W: float, std::uint16_t (bf16) or std::uint8_t (fp8,
+/// int8).
 template <class W>
 struct WeightChunk {
   const W* data;
