@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 #include "gtest/gtest.h"
 #include "http/server.h"
@@ -101,8 +102,10 @@ TEST_F(LoadRunTest, DurationEndsTheSending) {
 }
 
 TEST_F(LoadRunTest, OpenLoopIsBounded) {
+  std::mutex mutex;  // the server has several threads
   std::vector<std::shared_ptr<Exchange>> kept;
   answer_ = [&](const std::shared_ptr<Exchange>& exchange) {
+    const std::lock_guard lock(mutex);
     kept.push_back(exchange);
     if (kept.size() == 2) {
       for (const auto& waiting : kept) Answer(waiting);
