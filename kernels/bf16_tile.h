@@ -24,6 +24,7 @@ using DotTileFn = void (*)(const WeightChunk<W>& w, std::int64_t panels, const s
 /// [rows - 1] multiplies a tile of that many rows, 1 to 12.
 struct DotTiles {
   const DotTileFn<std::uint16_t>* bf16;
+  const DotTileFn<CodedBf16>* coded;
   const DotTileFn<std::uint8_t>* fp8;
 };
 

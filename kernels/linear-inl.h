@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -89,6 +90,17 @@ HWY_INLINE WeightChunk<W> ChunkOf(const PackedMatrix& w, std::int64_t first_pane
   return chunk;
 }
 
+template <>
+HWY_INLINE WeightChunk<CodedBf16> ChunkOf<CodedBf16>(const PackedMatrix& w,
+                                                     std::int64_t first_panel, std::int64_t k) {
+  constexpr std::int64_t kInputs = bf16_code::kRecordInputs;
+  constexpr std::int64_t kBytes = bf16_code::kRecordBytes;
+  const WeightChunk<CodedBf16> first = {
+      static_cast<const std::uint8_t*>(w.data()) + k / kInputs * kBytes, w.k() / kInputs * kBytes,
+      w.code(), w.k(), k};
+  return first.From(first_panel);
+}
+
 /// The same chunk in f32; `buffer`: [kGroupPanels][kChunk][16].
 template <class W>
 HWY_INLINE WeightChunk<float> Widen(const WeightChunk<W>& chunk, std::int64_t panels,
@@ -105,6 +117,66 @@ HWY_INLINE WeightChunk<float> Widen(const WeightChunk<W>& chunk, std::int64_t pa
     }
   }
   return {buffer, kChunk * kPanel, chunk.scales, chunk.scale_stride};
+}
+
+/// A record in f32, [8][16], but for exceptions.
+HWY_INLINE void WidenRecord(const std::uint8_t* record, const std::uint8_t* upper_bytes,
+                            float* to) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+#if HWY_TARGET == HWY_SCALAR
+  for (int input = 0; input < bf16_code::kRecordInputs; ++input) {
+    for (int output = 0; output < kPanel; ++output) {
+      *to++ = base::BF16ToF32(bf16_code::DecodeOne(record, upper_bytes, nullptr, 0, input, output));
+    }
+  }
+#else
+  const hn::Repartition<std::uint8_t, DF> d8;
+  const hn::Repartition<std::uint16_t, DF> d16;
+  const auto upper_of = hn::LoadDup128(d8, upper_bytes);
+  const auto keep = hn::Set(DU(), 0xFFFF0000u);
+  // Each lane of pairs: an earlier input's weight above a later one's.
+  const auto store = [&](hn::Vec<DU> pairs, float* out) HWY_ATTR {
+    StoreF32(hn::BitCast(DF(), hn::And(pairs, keep)), out);
+    StoreF32(hn::BitCast(DF(), hn::ShiftLeft<16>(pairs)), out + kPanel);
+  };
+  constexpr auto kStep = static_cast<std::int64_t>(kVectorLanes * sizeof(float));
+  for (std::int64_t half = 0; half < 2; ++half) {
+    for (std::int64_t at = 0; at < bf16_code::kHalfBytes; at += kStep) {
+      const auto lower = hn::LoadU(d8, record + half * bf16_code::kHalfBytes + at);
+      const auto both = hn::LoadU(d8, record + bf16_code::kNumbersAt + at);
+      const auto second = hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, both)));
+      const auto number = hn::And(half == 0 ? both : second, hn::Set(d8, 15));
+      const auto upper = hn::TableLookupBytes(upper_of, number);
+      float* const out = to + half * bf16_code::kHalfInputs * kPanel + at / 4;
+      store(hn::BitCast(DU(), hn::InterleaveLower(d8, lower, upper)), out);
+      store(hn::BitCast(DU(), hn::InterleaveUpper(d8, lower, upper)), out + 2 * kPanel);
+    }
+  }
+#endif
+}
+
+HWY_INLINE WeightChunk<float> Widen(const WeightChunk<CodedBf16>& chunk, std::int64_t panels,
+                                    std::int64_t count, float* buffer) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  for (std::int64_t p = 0; p < panels; ++p) {
+    const std::uint8_t* record = chunk.records + p * chunk.panel_stride;
+    float* const to = buffer + p * kChunk * kPanel;
+    for (std::int64_t i = 0; i < count; i += bf16_code::kRecordInputs) {
+      for (std::int64_t line = 0; line < bf16_code::kRecordBytes; line += 64) {
+        PrefetchWeights(record + line + kPrefetchInputs * kPanel * 3 / 2);
+      }
+      WidenRecord(record, chunk.side.upper_bytes, to + i * kPanel);
+      record += bf16_code::kRecordBytes;
+    }
+    bf16_code::ForExceptions(chunk.ExceptionsOf(p), chunk.inputs, chunk.first_input, count,
+                             [&](std::int64_t input, std::int64_t output, std::uint8_t flipped) {
+                               std::uint32_t bits;
+                               std::memcpy(&bits, to + input * kPanel + output, sizeof(bits));
+                               bits ^= std::uint32_t{flipped} << 24;
+                               std::memcpy(to + input * kPanel + output, &bits, sizeof(bits));
+                             });
+  }
+  return {buffer, kChunk * kPanel, nullptr, 0};
 }
 
 /// Continues the chains of kRows x (kPanels * 16) outputs over `count` inputs; with scales, adds
@@ -218,13 +290,14 @@ HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_pane
                                   std::int64_t panels, const X* const* rows, std::int64_t m,
                                   float* acc) {
   HWY_ALIGN float buffer[kGroupPanels * kChunk * PackedMatrix::kPanel];
-  const bool widen = m > kWidenOnceRows && !std::is_same_v<W, float>;
+  constexpr bool kCoded = std::is_same_v<W, CodedBf16>;
+  const bool widen = kCoded || (m > kWidenOnceRows && !std::is_same_v<W, float>);
   for (std::int64_t k = 0; k < w.k(); k += kChunk) {
     const std::int64_t count = std::min(kChunk, w.k() - k);
     const WeightChunk<W> chunk = ChunkOf<W>(w, first_panel, k);
     if (widen) {
       MultiplyChunk(Widen(chunk, panels, count, buffer), panels, rows, m, k, count, acc);
-    } else {
+    } else if constexpr (!kCoded) {
       MultiplyChunk(chunk, panels, rows, m, k, count, acc);
     }
   }
@@ -268,6 +341,7 @@ inline HWY_NOINLINE void MultiplyDotGroup(const DotTileFn<W>* tiles_of_rows, con
 HWY_INLINE void MultiplyDotGroup(const DotTiles& tiles, const PackedMatrix& w,
                                  std::int64_t first_panel, std::int64_t panels,
                                  const std::uint16_t* const* rows, std::int64_t m, float* acc) {
+  if (w.coded()) return MultiplyDotGroup(tiles.coded, w, first_panel, panels, rows, m, acc);
   if (w.storage() == base::DType::kBF16) {
     return MultiplyDotGroup(tiles.bf16, w, first_panel, panels, rows, m, acc);
   }
@@ -304,6 +378,7 @@ HWY_INLINE void MultiplyGroup(const PackedMatrix& w, std::int64_t group, const X
     case base::DType::kF32:
       return MultiplyGroupOf<float>(w, first_panel, panels, rows, m, acc);
     case base::DType::kBF16:
+      if (w.coded()) return MultiplyNarrowGroup<CodedBf16>(w, first_panel, panels, rows, m, acc);
       return MultiplyNarrowGroup<std::uint16_t>(w, first_panel, panels, rows, m, acc);
     default:
       return MultiplyNarrowGroup<std::uint8_t>(w, first_panel, panels, rows, m, acc);

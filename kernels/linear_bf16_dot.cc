@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/bf16_tile.h"
@@ -84,38 +85,52 @@ inline __attribute__((always_inline)) void AddPair(__m512& sum, __m512i weights,
   asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(values));
 }
 
-/// Makes pairs of the weights that one vector load holds. Missing inputs are -0: with the value's
-/// +0 they add -0, which changes no sum.
+inline __attribute__((always_inline)) void Prefetch(const void* p) {
+  __builtin_prefetch(static_cast<const char*>(p) + kPrefetchBytes, 0, 2);
+}
+
+/// Pairs that the weights of one vector load make.
 template <class W>
+constexpr int kPairs = std::is_same_v<W, std::uint16_t> ? 1 : 2;
+/// Inputs of one load.
+template <class W>
+constexpr std::int64_t kLoadInputs = 2 * kPairs<W>;
+
+/// Makes pairs of the weights of a tile's panels, load by load. Missing inputs are -0: with the
+/// value's +0 they add -0, which changes no sum.
+template <class W, int kPanels>
 struct PairLoader;
 
-template <>
-struct PairLoader<std::uint16_t> {
-  static constexpr int kPairs = 1;
+template <int kPanels>
+struct PairLoader<std::uint16_t, kPanels> {
   /// Output j of two inputs side by side: the earlier one (element j of 32) above the later one.
   __m512i beside;
 
-  inline __attribute__((always_inline)) PairLoader() {
+  inline __attribute__((always_inline)) explicit PairLoader(const WeightChunk<std::uint16_t>&) {
     const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     beside =
         _mm512_or_si512(_mm512_slli_epi32(lane, 16), _mm512_add_epi32(lane, _mm512_set1_epi32(16)));
   }
-  inline __attribute__((always_inline)) void Load(const std::uint16_t* p, __m512i* pairs) const {
+  inline __attribute__((always_inline)) void Load(const WeightChunk<std::uint16_t>& w, int panel,
+                                                  std::int64_t input, __m512i* pairs) const {
+    const std::uint16_t* const p = w.data + panel * w.panel_stride + input * PackedMatrix::kPanel;
+    Prefetch(p);
     pairs[0] = _mm512_permutexvar_epi16(beside, _mm512_loadu_si512(p));
   }
-  inline __attribute__((always_inline)) void LoadLast(const std::uint16_t* p, std::int64_t,
+  inline __attribute__((always_inline)) void LoadLast(const WeightChunk<std::uint16_t>& w,
+                                                      int panel, std::int64_t input, std::int64_t,
                                                       __m512i* pairs) const {
+    const std::uint16_t* const p = w.data + panel * w.panel_stride + input * PackedMatrix::kPanel;
     const __m512i one = _mm512_mask_loadu_epi16(_mm512_set1_epi16(-0x8000), 0xFFFFu, p);
     pairs[0] = _mm512_permutexvar_epi16(beside, one);
   }
 };
 
-template <>
-struct PairLoader<std::uint8_t> {
-  static constexpr int kPairs = 2;
+template <int kPanels>
+struct PairLoader<std::uint8_t, kPanels> {
   __m512i order, upper[2], lower[2];
 
-  inline __attribute__((always_inline)) PairLoader() {
+  inline __attribute__((always_inline)) explicit PairLoader(const WeightChunk<std::uint8_t>&) {
     order = _mm512_load_si512(kFp8Tables.order);
     for (int half = 0; half < 2; ++half) {
       upper[half] = _mm512_load_si512(kFp8Tables.upper + 64 * half);
@@ -132,38 +147,101 @@ struct PairLoader<std::uint8_t> {
     pairs[0] = _mm512_unpacklo_epi8(low, with_sign);
     pairs[1] = _mm512_unpackhi_epi8(low, with_sign);
   }
-  inline __attribute__((always_inline)) void Load(const std::uint8_t* p, __m512i* pairs) const {
+  inline __attribute__((always_inline)) void Load(const WeightChunk<std::uint8_t>& w, int panel,
+                                                  std::int64_t input, __m512i* pairs) const {
+    const std::uint8_t* const p = w.data + panel * w.panel_stride + input * PackedMatrix::kPanel;
+    Prefetch(p);
     Make(_mm512_loadu_si512(p), pairs);
   }
-  inline __attribute__((always_inline)) void LoadLast(const std::uint8_t* p, std::int64_t inputs,
+  inline __attribute__((always_inline)) void LoadLast(const WeightChunk<std::uint8_t>& w, int panel,
+                                                      std::int64_t input, std::int64_t inputs,
                                                       __m512i* pairs) const {
+    const std::uint8_t* const p = w.data + panel * w.panel_stride + input * PackedMatrix::kPanel;
     const auto bytes = (std::uint64_t{1} << (inputs * PackedMatrix::kPanel)) - 1;
     Make(_mm512_mask_loadu_epi8(_mm512_set1_epi8(-0x80), bytes, p), pairs);
   }
 };
 
-/// Inputs of one load.
-template <class W>
-constexpr std::int64_t kLoadInputs = 2 * PairLoader<W>::kPairs;
+template <int kPanels>
+struct PairLoader<CodedBf16, kPanels> {
+  __m512i upper_of;
+  /// Of each panel, the next exception and the first input of its half.
+  const bf16_code::Exception* next[kPanels];
+  std::int64_t next_input[kPanels];
+
+  inline __attribute__((always_inline)) explicit PairLoader(const WeightChunk<CodedBf16>& w) {
+    // Four times over, since a lookup takes two bits of what follows a number too.
+    upper_of = _mm512_broadcast_i32x4(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(w.side.upper_bytes)));
+    const auto begin = static_cast<std::uint32_t>(w.first_input * PackedMatrix::kPanel) << 8;
+    const __m512i begins = _mm512_set1_epi32(static_cast<int>(begin));
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+      next[p] = w.ExceptionsOf(p);
+      for (int earlier = 16; earlier == 16 && next[p] != w.ExceptionsOf(p + 1);
+           next[p] += earlier) {
+        earlier = __builtin_popcount(_mm512_cmplt_epu32_mask(_mm512_loadu_si512(next[p]), begins));
+      }
+      Find(w, p);
+    }
+  }
+  inline __attribute__((always_inline)) void Find(const WeightChunk<CodedBf16>& w, int p) {
+    constexpr std::int64_t kHalf = bf16_code::kHalfInputs;
+    const bool none = next[p] == w.ExceptionsOf(p + 1);
+    const std::int64_t place = none ? bf16_code::kNoException >> 8 : *next[p] >> 8;
+    next_input[p] = place / PackedMatrix::kPanel / kHalf * kHalf - w.first_input;
+  }
+  inline __attribute__((always_inline)) void Load(const WeightChunk<CodedBf16>& w, int panel,
+                                                  std::int64_t input, __m512i* pairs) {
+    const bool second_half = input % bf16_code::kRecordInputs != 0;
+    const std::uint8_t* const record = w.records + panel * w.panel_stride +
+                                       input / bf16_code::kRecordInputs * bf16_code::kRecordBytes;
+    // Three lines a record.
+    Prefetch(record + (second_half ? 128 : 0));
+    if (!second_half) Prefetch(record + 64);
+    const __m512i lower = _mm512_loadu_si512(record + (second_half ? bf16_code::kHalfBytes : 0));
+    __m512i numbers = _mm512_loadu_si512(record + bf16_code::kNumbersAt);
+    if (second_half) numbers = _mm512_srli_epi16(numbers, 4);
+    const __m512i upper = _mm512_permutexvar_epi8(numbers, upper_of);
+    pairs[0] = _mm512_unpacklo_epi8(lower, upper);
+    pairs[1] = _mm512_unpackhi_epi8(lower, upper);
+    if (next_input[panel] == input) [[unlikely]]
+      Flip(w, panel, input, pairs);
+  }
+  /// A load of some hundreds comes here. Inline and without memory: a call would save all
+  /// registers.
+  inline __attribute__((always_inline)) void Flip(const WeightChunk<CodedBf16>& w, int panel,
+                                                  std::int64_t input, __m512i* pairs) {
+    while (next_input[panel] == input) {
+      const bf16_code::Exception exception = *next[panel]++;
+      const std::uint32_t place = exception >> 8 & 63;
+      const std::uint32_t later = place / 16 % 2;  // the lower half of a pair
+      const __m512i bits =
+          _mm512_set1_epi32(static_cast<int>((exception & 0xFF) << (later ? 8 : 24)));
+      const std::uint32_t lane = 1u << place % 16;
+      const auto first = static_cast<__mmask16>(place < 32 ? lane : 0);
+      const auto second = static_cast<__mmask16>(place < 32 ? 0 : lane);
+      pairs[0] = _mm512_mask_xor_epi32(pairs[0], first, pairs[0], bits);
+      pairs[1] = _mm512_mask_xor_epi32(pairs[1], second, pairs[1], bits);
+      Find(w, panel);
+    }
+  }
+};
 
 /// Products of the kLoadInputs inputs from input `input` on; fewer when they are the last.
 template <bool kLast, class W, int kRows, int kPanels>
-inline __attribute__((always_inline)) void AddLoad(const PairLoader<W>& loader,
+inline __attribute__((always_inline)) void AddLoad(PairLoader<W, kPanels>& loader,
                                                    const WeightChunk<W>& w, std::int64_t input,
                                                    std::int64_t inputs, const std::uint32_t* values,
                                                    __m512 (&sum)[kRows][kPanels]) {
-  constexpr int kPairs = PairLoader<W>::kPairs;
-  __m512i wide[kPanels][kPairs];
+  __m512i wide[kPanels][kPairs<W>];
   MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-    const W* from = w.data + p * w.panel_stride + input * PackedMatrix::kPanel;
     if constexpr (kLast) {
-      loader.LoadLast(from, inputs - input, wide[p]);
+      loader.LoadLast(w, p, input, inputs - input, wide[p]);
     } else {
-      __builtin_prefetch(reinterpret_cast<const char*>(from) + kPrefetchBytes, 0, 2);
-      loader.Load(from, wide[p]);
+      loader.Load(w, p, input, wide[p]);
     }
   }
-  MOESAIC_UNROLL for (int pair = 0; pair < kPairs; ++pair) {
+  MOESAIC_UNROLL for (int pair = 0; pair < kPairs<W>; ++pair) {
     MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
       const std::uint32_t two = values[r * kDotPairs + input / 2 + pair];
       const __m512i value = _mm512_set1_epi32(static_cast<int>(two));
@@ -184,12 +262,14 @@ inline __attribute__((always_inline)) void MultiplyTile(const WeightChunk<W>& w,
                                       : _mm512_loadu_ps(acc + r * kDotOutputs + p * kPanel);
     }
   }
-  const PairLoader<W> loader;
+  PairLoader<W, kPanels> loader(w);
   std::int64_t input = 0;
   for (; input + kLoadInputs<W> <= inputs; input += kLoadInputs<W>) {
     AddLoad<false>(loader, w, input, inputs, values, sum);
   }
-  if (input < inputs) AddLoad<true>(loader, w, input, inputs, values, sum);
+  if constexpr (!std::is_same_v<W, CodedBf16>) {  // whose records are whole
+    if (input < inputs) AddLoad<true>(loader, w, input, inputs, values, sum);
+  }
   MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
     MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
       float* const out = acc + r * kDotOutputs + p * kPanel;
@@ -202,9 +282,10 @@ inline __attribute__((always_inline)) void MultiplyTile(const WeightChunk<W>& w,
   }
 }
 
-/// Panels of a register tile: fp8 keeps its tables in registers too.
+/// Panels of a register tile: two pairs a load, and tables in registers, leave room for less.
 template <class W>
 constexpr int TilePanels(int rows) {
+  if (std::is_same_v<W, CodedBf16>) return rows <= 5 ? 4 : 2;
   if (sizeof(W) == 1) return rows <= 4 ? 4 : rows <= 8 ? 2 : 1;
   return rows <= 6 ? 4 : 2;
 }
@@ -272,6 +353,7 @@ template <class W>
 constexpr auto kTiles = Table<W>(std::make_integer_sequence<int, 12>());
 
 constexpr DotTiles kDotTiles = {.bf16 = kTiles<std::uint16_t>.data(),
+                                .coded = kTiles<CodedBf16>.data(),
                                 .fp8 = kTiles<std::uint8_t>.data()};
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "base/dtype.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "kernels/bf16_tile.h"
 #include "kernels/int8.h"
 
 namespace moesaic::kernels {
@@ -172,8 +173,56 @@ bool QuantizePanel(const std::vector<Source>& sources, std::int64_t panel, std::
   return finite;
 }
 
+void ForEachPanel(std::int64_t panels, base::ComputePool* pool,
+                  absl::FunctionRef<void(std::int64_t)> use) {
+  if (pool != nullptr) return pool->ParallelFor(panels, use);
+  for (std::int64_t panel = 0; panel < panels; ++panel) use(panel);
+}
+
+/// The upper bytes most frequent in some panels, evenly spaced.
+bf16_code::UpperBytes SampleUpperBytes(const std::vector<Source>& sources, std::int64_t n,
+                                       std::int64_t k) {
+  constexpr std::int64_t kSamples = 16;
+  const std::int64_t panels = n / PackedMatrix::kPanel;
+  const std::int64_t samples = std::min(kSamples, panels);
+  std::vector<std::uint16_t> plain(k * PackedMatrix::kPanel);
+  std::array<std::int64_t, 256> counts = {};
+  for (std::int64_t i = 0; i < samples; ++i) {
+    PackPanel(sources, i * panels / samples, n, k, plain.data(), nullptr);
+    for (const std::uint16_t weight : plain) ++counts[weight >> 8];
+  }
+  return bf16_code::MostFrequent(counts);
+}
+
+/// Fills the parts of a coded matrix. False where some panel has too many exceptions.
+bool PackCoded(const std::vector<Source>& sources, std::int64_t n, std::int64_t k,
+               std::uint8_t* records, std::uint8_t* side, base::ComputePool* pool) {
+  const bf16_code::UpperBytes upper_bytes = SampleUpperBytes(sources, n, k);
+  const bf16_code::Numbers numbers = bf16_code::NumbersOf(upper_bytes);
+  std::copy(upper_bytes.begin(), upper_bytes.end(), side);
+  auto* const exceptions = reinterpret_cast<bf16_code::Exception*>(side + upper_bytes.size());
+  const std::int64_t panel_bytes = k / bf16_code::kRecordInputs * bf16_code::kRecordBytes;
+  std::atomic<bool> fits{true};
+  ForEachPanel(n / PackedMatrix::kPanel, pool, [&](std::int64_t panel) {
+    if (!fits.load(std::memory_order_relaxed)) return;
+    std::vector<std::uint16_t> plain(k * PackedMatrix::kPanel);
+    PackPanel(sources, panel, n, k, plain.data(), nullptr);
+    if (!bf16_code::EncodePanel(plain.data(), k, upper_bytes, numbers,
+                                records + panel * panel_bytes,
+                                exceptions + panel * bf16_code::ExceptionsOf(k))) {
+      fits.store(false, std::memory_order_relaxed);
+    }
+  });
+  return fits.load(std::memory_order_relaxed);
+}
+
 absl::Status Invalid(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("pack: ", what));
+}
+
+bool WantsCode(PackedMatrix::Bf16Layout layout) {
+  if (layout == PackedMatrix::Bf16Layout::kFaster) return Bf16DotTiles() != nullptr;
+  return layout == PackedMatrix::Bf16Layout::kCoded;
 }
 
 absl::StatusOr<base::Buffer> MoveTo(base::Device device, base::Buffer host) {
@@ -236,7 +285,9 @@ absl::StatusOr<Source> Check(const WeightSource& source, DType storage) {
 
 }  // namespace
 
-std::array<std::size_t, 2> PackedMatrix::PartBytes(std::int64_t n, std::int64_t k, DType storage) {
+std::array<std::size_t, 2> PackedMatrix::PartBytes(std::int64_t n, std::int64_t k, DType storage,
+                                                   bool coded) {
+  if (coded) return bf16_code::PartBytes(n, k);
   const auto rows = static_cast<std::size_t>((n + kPanel - 1) / kPanel * kPanel);
   const bool scaled = storage == DType::kF8E4M3 || storage == DType::kI8;
   const std::int64_t stored_k = storage == DType::kI8 ? (k + 3) / 4 * 4 : k;
@@ -245,42 +296,49 @@ std::array<std::size_t, 2> PackedMatrix::PartBytes(std::int64_t n, std::int64_t 
 }
 
 std::size_t PackedMatrix::BytesOf(std::int64_t n, std::int64_t k, DType storage) {
-  const auto [data, scales] = PartBytes(n, k, storage);
+  const auto [data, scales] = PartBytes(n, k, storage, /*coded=*/false);
   return data + scales;
 }
 
-absl::StatusOr<PackedMatrix> PackedMatrix::Allocate(std::int64_t n, std::int64_t k, DType storage) {
+absl::StatusOr<PackedMatrix> PackedMatrix::Allocate(std::int64_t n, std::int64_t k, DType storage,
+                                                    bool coded) {
   if (storage != DType::kF32 && storage != DType::kBF16 && storage != DType::kF8E4M3 &&
       storage != DType::kI8) {
     return Invalid(absl::StrCat("storage cannot be ", base::ToAbsl(base::DTypeName(storage))));
+  }
+  if (coded && (storage != DType::kBF16 || !bf16_code::HasForm(n, k))) {
+    return Invalid(absl::StrCat("[", n, ", ", k, "] of ", base::ToAbsl(base::DTypeName(storage)),
+                                " has no coded form"));
   }
   PackedMatrix matrix;
   matrix.n_ = n;
   matrix.k_ = k;
   matrix.storage_ = storage;
-  const auto [data_bytes, scale_bytes] = PartBytes(n, k, storage);
+  matrix.coded_ = coded;
+  const auto [data_bytes, beside_bytes] = PartBytes(n, k, storage, coded);
   MOESAIC_ASSIGN_OR_RETURN(matrix.data_, base::Buffer::Allocate(data_bytes));
-  MOESAIC_ASSIGN_OR_RETURN(matrix.scales_, base::Buffer::Allocate(scale_bytes));
+  MOESAIC_ASSIGN_OR_RETURN(matrix.beside_, base::Buffer::Allocate(beside_bytes));
   return matrix;
 }
 
 std::array<absl::Span<const std::byte>, 2> PackedMatrix::parts() const {
   return {absl::Span<const std::byte>(data_.As<std::byte>(), data_.bytes()),
-          absl::Span<const std::byte>(scales_.As<std::byte>(), scales_.bytes())};
+          absl::Span<const std::byte>(beside_.As<std::byte>(), beside_.bytes())};
 }
 
 absl::StatusOr<PackedMatrix> PackedMatrix::Restore(std::int64_t n, std::int64_t k, DType storage,
+                                                   bool coded,
                                                    absl::FunctionRef<absl::Status(Parts)> fill) {
-  MOESAIC_ASSIGN_OR_RETURN(PackedMatrix matrix, Allocate(n, k, storage));
+  MOESAIC_ASSIGN_OR_RETURN(PackedMatrix matrix, Allocate(n, k, storage, coded));
   MOESAIC_RETURN_IF_ERROR(
       fill({absl::MakeSpan(matrix.data_.As<std::byte>(), matrix.data_.bytes()),
-            absl::MakeSpan(matrix.scales_.As<std::byte>(), matrix.scales_.bytes())}));
+            absl::MakeSpan(matrix.beside_.As<std::byte>(), matrix.beside_.bytes())}));
   return matrix;
 }
 
 absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> sources,
                                                 DType storage, base::Device device,
-                                                base::ComputePool* pool) {
+                                                base::ComputePool* pool, Bf16Layout layout) {
   if (sources.empty()) return Invalid("no source");
   std::int64_t n = 0;
   std::int64_t k = 0;
@@ -293,13 +351,21 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
     k = s.k;
     if (s.n > 0) checked.push_back(s);
   }
-  MOESAIC_ASSIGN_OR_RETURN(PackedMatrix matrix, Allocate(n, k, storage));
+  const bool on_host = device.kind == base::DeviceKind::kCpu;
+  if (storage == DType::kBF16 && on_host && bf16_code::HasForm(n, k) && WantsCode(layout)) {
+    MOESAIC_ASSIGN_OR_RETURN(PackedMatrix coded, Allocate(n, k, storage, /*coded=*/true));
+    if (PackCoded(checked, n, k, coded.data_.As<std::uint8_t>(), coded.beside_.As<std::uint8_t>(),
+                  pool)) {
+      return coded;
+    }
+  }
+  MOESAIC_ASSIGN_OR_RETURN(PackedMatrix matrix, Allocate(n, k, storage, /*coded=*/false));
   const std::int64_t panels = matrix.panels();
   const std::int64_t panel_elements = (storage == DType::kI8 ? (k + 3) / 4 * 4 : k) * kPanel;
   const std::int64_t panel_scales = matrix.scale_blocks() * kPanel;
 
   std::atomic<bool> finite{true};
-  const auto pack_panel = [&](std::int64_t panel) {
+  ForEachPanel(panels, pool, [&](std::int64_t panel) {
     const std::int64_t begin = panel * panel_elements;
     if (storage == DType::kF32) {
       PackPanel(checked, panel, n, k, matrix.data_.As<float>() + begin, nullptr);
@@ -307,25 +373,20 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
       PackPanel(checked, panel, n, k, matrix.data_.As<std::uint16_t>() + begin, nullptr);
     } else {
       std::uint8_t* const data = matrix.data_.As<std::uint8_t>() + begin;
-      float* const scales = matrix.scales_.As<float>() + panel * panel_scales;
+      float* const scales = matrix.beside_.As<float>() + panel * panel_scales;
       if (storage == DType::kF8E4M3) {
         PackPanel(checked, panel, n, k, data, scales);
       } else if (!QuantizePanel(checked, panel, n, k, data, scales)) {
         finite.store(false, std::memory_order_relaxed);
       }
     }
-  };
-  if (pool != nullptr) {
-    pool->ParallelFor(panels, pack_panel);
-  } else {
-    for (std::int64_t panel = 0; panel < panels; ++panel) pack_panel(panel);
-  }
+  });
   if (!finite.load(std::memory_order_relaxed)) {
     return absl::DataLossError("pack: a weight that is not finite has no i8 form");
   }
-  if (device.kind != base::DeviceKind::kCpu) {
+  if (!on_host) {
     MOESAIC_ASSIGN_OR_RETURN(matrix.data_, MoveTo(device, std::move(matrix.data_)));
-    MOESAIC_ASSIGN_OR_RETURN(matrix.scales_, MoveTo(device, std::move(matrix.scales_)));
+    MOESAIC_ASSIGN_OR_RETURN(matrix.beside_, MoveTo(device, std::move(matrix.beside_)));
   }
   return matrix;
 }

@@ -43,6 +43,17 @@ std::int32_t Int8At(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) 
   return static_cast<const std::uint8_t*>(matrix.data())[index] - int8::kWeightOffset;
 }
 
+/// The bf16 of W[n, k] of a coded matrix.
+std::uint16_t CodedAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
+  const std::int64_t panel = n / PackedMatrix::kPanel;
+  const std::int64_t panel_bytes = matrix.k() / bf16_code::kRecordInputs * bf16_code::kRecordBytes;
+  const auto* const records = static_cast<const std::uint8_t*>(matrix.data()) + panel * panel_bytes;
+  const bf16_code::Side side = matrix.code();
+  return bf16_code::DecodeOne(records, side.upper_bytes,
+                              side.exceptions + panel * bf16_code::ExceptionsOf(matrix.k()),
+                              matrix.k(), k, n % PackedMatrix::kPanel);
+}
+
 }  // namespace
 
 float ScaleAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
@@ -61,6 +72,7 @@ float StoredAt(const PackedMatrix& matrix, std::int64_t n, std::int64_t k) {
     case DType::kF32:
       return static_cast<const float*>(matrix.data())[index];
     case DType::kBF16:
+      if (matrix.coded()) return base::BF16ToF32(CodedAt(matrix, n, k));
       return base::BF16ToF32(static_cast<const std::uint16_t*>(matrix.data())[index]);
     case DType::kI8:
       return static_cast<float>(Int8At(matrix, n, k));

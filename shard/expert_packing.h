@@ -40,6 +40,7 @@ struct MatrixShape {
   std::int64_t n = 0;
   std::int64_t k = 0;
   base::DType storage = base::DType::kF32;
+  bool coded = false;  ///< As PackedMatrix::coded(): known of a packed matrix alone.
 };
 struct PackedExpertShape {
   MatrixShape gate_up;

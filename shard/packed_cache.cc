@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/crc32c.h"
 #include "base/file.h"
@@ -29,9 +30,13 @@ using placement::UnitKey;
 // then down's, of each expert), each padded with zeros. Everything starts at a multiple of
 // kAlignment.
 /// Also to be raised when PackedMatrix lays the same weights out differently.
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 constexpr std::size_t kAlignment = 4096;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+/// What the line of a coded matrix ends in, and that of any other, so that a header's length says
+/// nothing of it.
+constexpr absl::string_view kCoded = " coded";
+constexpr absl::string_view kPlain = " plain";
 constexpr std::string_view kSuffix = ".packed";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr auto kAbandonedAfter = std::chrono::hours(1);
@@ -52,16 +57,33 @@ std::string HeaderText(const std::string& identity, const UnitKey& key,
   for (const PackedExpertShape& shape : shapes) {
     for (const MatrixShape& matrix : {shape.gate_up, shape.down}) {
       absl::StrAppend(&text, "matrix ", matrix.n, " ", matrix.k, " ",
-                      base::ToAbsl(base::DTypeName(matrix.storage)), "\n");
+                      base::ToAbsl(base::DTypeName(matrix.storage)), matrix.coded ? kCoded : kPlain,
+                      "\n");
     }
   }
   text.resize(Padded(text.size()), '\n');
   return text;
 }
 
+/// Takes over from a header found where the one of `shapes` is expected which matrices are coded:
+/// the one thing of a file that only its writer knew.
+void TakeCoded(std::string_view found, std::vector<PackedExpertShape>& shapes) {
+  std::size_t at = 0;
+  for (PackedExpertShape& shape : shapes) {
+    for (MatrixShape* matrix : {&shape.gate_up, &shape.down}) {
+      at = found.find("\nmatrix ", at);
+      if (at == found.npos) return;
+      const std::size_t end = std::min(found.find('\n', ++at), found.size());
+      matrix->coded = matrix->storage == base::DType::kBF16 &&
+                      kernels::bf16_code::HasForm(matrix->n, matrix->k) &&
+                      absl::EndsWith(base::ToAbsl(found.substr(at, end - at)), kCoded);
+    }
+  }
+}
+
 std::vector<PackedExpertShape> ShapesOf(const std::vector<PackedExpert>& experts) {
   const auto shape = [](const PackedMatrix& matrix) {
-    return MatrixShape{matrix.n(), matrix.k(), matrix.storage()};
+    return MatrixShape{matrix.n(), matrix.k(), matrix.storage(), matrix.coded()};
   };
   std::vector<PackedExpertShape> shapes;
   for (const PackedExpert& expert : experts) {
@@ -124,7 +146,8 @@ class PartReader {
 std::size_t PartChunks(const PackedExpertShape& shape) {
   std::size_t chunks = 0;
   for (const MatrixShape& matrix : {shape.gate_up, shape.down}) {
-    for (const std::size_t bytes : PackedMatrix::PartBytes(matrix.n, matrix.k, matrix.storage)) {
+    for (const std::size_t bytes :
+         PackedMatrix::PartBytes(matrix.n, matrix.k, matrix.storage, matrix.coded)) {
       chunks += Chunks(bytes);
     }
   }
@@ -188,31 +211,34 @@ std::string PackedCache::PathOf(const UnitKey& key) const {
 }
 
 absl::StatusOr<std::vector<PackedExpert>> PackedCache::Load(
-    const UnitKey& key, absl::Span<const PackedExpertShape> shapes, base::ComputePool& pool) const {
+    const UnitKey& key, absl::Span<const PackedExpertShape> wanted, base::ComputePool& pool) const {
   const std::string path = PathOf(key);
   MOESAIC_ASSIGN_OR_RETURN(const base::MappedFile file, base::MappedFile::Open(path));
   const auto damaged = [&](absl::string_view what) {
     return absl::DataLossError(absl::StrCat(path, ": ", what));
   };
-  const std::string header = HeaderText(options_.identity, key, shapes);
+  std::vector<PackedExpertShape> shapes(wanted.begin(), wanted.end());
+  std::string found(HeaderText(options_.identity, key, shapes).size(), '\0');
+  if (file.bytes().size() < found.size()) return damaged("it is too short");
+  MOESAIC_RETURN_IF_ERROR(
+      file.Read(file.bytes().first(found.size()), reinterpret_cast<std::byte*>(found.data())));
+  TakeCoded(found, shapes);
+  if (found != HeaderText(options_.identity, key, shapes))
+    return damaged("it holds something else");
   std::size_t chunks = 0;
   for (const PackedExpertShape& shape : shapes) chunks += PartChunks(shape);
   std::vector<std::uint32_t> sums(chunks + 1);
   const std::size_t sum_bytes = sums.size() * sizeof(sums[0]);
-  const std::size_t begin = header.size() + Padded(sum_bytes);
+  const std::size_t begin = found.size() + Padded(sum_bytes);
   if (file.bytes().size() < begin) return damaged("it is too short");
-  std::string found(header.size(), '\0');
-  MOESAIC_RETURN_IF_ERROR(
-      file.Read(file.bytes().first(header.size()), reinterpret_cast<std::byte*>(found.data())));
-  if (found != header) return damaged("it holds something else");
-  MOESAIC_RETURN_IF_ERROR(file.Read(file.bytes().subspan(header.size(), sum_bytes),
+  MOESAIC_RETURN_IF_ERROR(file.Read(file.bytes().subspan(found.size(), sum_bytes),
                                     reinterpret_cast<std::byte*>(sums.data())));
   if (base::Crc32c({reinterpret_cast<const std::byte*>(sums.data()), 4 * chunks}) != sums.back()) {
     return damaged("the checksum of the checksums differs");
   }
   PartReader reader(file, begin, std::move(sums), pool);
   const auto restore = [&](const MatrixShape& shape) {
-    return PackedMatrix::Restore(shape.n, shape.k, shape.storage,
+    return PackedMatrix::Restore(shape.n, shape.k, shape.storage, shape.coded,
                                  [&](PackedMatrix::Parts parts) { return reader.Fill(parts); });
   };
   std::vector<PackedExpert> experts;

@@ -36,7 +36,7 @@ struct ExpertTopology {
   std::vector<base::LayerId> moe_layers;  ///< Layers with routed experts, ascending.
   std::uint32_t experts_per_layer = 0;
   std::uint32_t unit_size = 0;   ///< Experts per unit; a layer's last unit may hold fewer.
-  std::uint64_t unit_bytes = 0;  ///< Bytes one full unit takes in a shard's memory.
+  std::uint64_t unit_bytes = 0;  ///< Bytes one full unit takes in a shard's memory at most.
 
   bool operator==(const ExpertTopology&) const = default;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.h"
@@ -123,6 +124,35 @@ TEST(LinearBf16Test, SubnormalNumbersCountAsZerosOnEveryTarget) {
     ASSERT_TRUE(RunOp({.x = x, .weight = &*weight, .y = y}, threads).ok());
     EXPECT_TRUE(BitsEqual(y, expected));
   });
+}
+
+TEST(LinearBf16Test, CodedWeightsHaveTheBitsOfPlainOnes) {
+  // Chunks, panels and groups of panels, whole and not; exceptions at both ends of all of them.
+  for (const auto& [n, k] : {std::pair{16, 8}, {80, 128}, {144, 264}, {48, 648}}) {
+    SCOPED_TRACE(::testing::Message() << n << " x " << k);
+    const HostTensor w = HostTensor::Random(DType::kBF16, {n, k}, 25);
+    for (int i = 0; i < n * k; i += 509) {
+      w.As<std::uint16_t>()[i] = base::F32ToBF16(std::ldexp(1.5f, i % 64 - 60));
+    }
+    const auto pack = [&](PackedMatrix::Bf16Layout layout) {
+      return PackedMatrix::Pack({{w}}, DType::kBF16, {}, nullptr, layout).value();
+    };
+    const PackedMatrix plain = pack(PackedMatrix::Bf16Layout::kPlain);
+    const PackedMatrix coded = pack(PackedMatrix::Bf16Layout::kCoded);
+    ASSERT_TRUE(coded.coded());
+    for (const std::int64_t m : {1, 2, 4, 5, 6, 8, 9, 12, 13, 31, 97}) {
+      for (const DType x_type : {DType::kF32, DType::kBF16}) {
+        const HostTensor x = HostTensor::Random(x_type, {m, k}, 26);
+        const HostTensor expected(DType::kF32, {m, n});
+        ASSERT_TRUE(RunOp({.x = x, .weight = &plain, .y = expected}, 1).ok());
+        ForEachTargetAndThreads([&](int threads) {
+          const HostTensor y(DType::kF32, {m, n});
+          ASSERT_TRUE(RunOp({.x = x, .weight = &coded, .y = y}, threads).ok());
+          EXPECT_TRUE(BitsEqual(y, expected)) << m << " rows";
+        });
+      }
+    }
+  }
 }
 
 TEST(LinearFp8Test, EveryStoredValueHasTheBitsOfTheDefinition) {

@@ -68,8 +68,8 @@ TEST(PackedMatrixTest, IsRestoredFromItsParts) {
     const auto packed = PackedMatrix::Pack({source}, storage);
     ASSERT_TRUE(packed.ok()) << packed.status();
     EXPECT_EQ(packed->parts()[0].size() + packed->parts()[1].size(), packed->bytes());
-    const auto restored =
-        PackedMatrix::Restore(19, 131, storage, [&](PackedMatrix::Parts to) -> absl::Status {
+    const auto restored = PackedMatrix::Restore(
+        19, 131, storage, /*coded=*/false, [&](PackedMatrix::Parts to) -> absl::Status {
           for (std::size_t i = 0; i < to.size(); ++i) {
             const auto from = packed->parts()[i];
             EXPECT_EQ(to[i].size(), from.size());
@@ -83,8 +83,9 @@ TEST(PackedMatrixTest, IsRestoredFromItsParts) {
       ASSERT_EQ(reference::WeightAt(*restored, n, 130), reference::WeightAt(*packed, n, 130));
     }
   }
-  const auto failed = PackedMatrix::Restore(
-      19, 131, DType::kF32, [](PackedMatrix::Parts) { return absl::DataLossError("gone"); });
+  const auto failed =
+      PackedMatrix::Restore(19, 131, DType::kF32, /*coded=*/false,
+                            [](PackedMatrix::Parts) { return absl::DataLossError("gone"); });
   EXPECT_EQ(failed.status().code(), absl::StatusCode::kDataLoss);
 }
 
