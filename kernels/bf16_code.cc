@@ -87,9 +87,12 @@ std::uint16_t DecodeOne(const std::uint8_t* records, const std::uint8_t* upper_b
   const int place = PlaceInHalf(static_cast<int>(input % kHalfInputs), static_cast<int>(output));
   const std::uint8_t numbers = record[kNumbersAt + place];
   std::uint8_t upper = upper_bytes[half % 2 == 0 ? numbers & 15 : numbers >> 4];
-  ForExceptions(exceptions, k, input, 1, [&](std::int64_t, std::int64_t lane, std::uint8_t bits) {
-    if (lane == output) upper ^= bits;
-  });
+  ExceptionCursor cursor(exceptions, k, half * kHalfInputs);
+  for (; cursor.half() == 0; cursor.Advance()) {
+    const bool this_one =
+        cursor.input_in_half() == input % kHalfInputs && cursor.output() == output;
+    if (this_one) upper ^= static_cast<std::uint8_t>(cursor.bits());
+  }
   return static_cast<std::uint16_t>(upper << 8 | record[half % 2 * kHalfBytes + place]);
 }
 

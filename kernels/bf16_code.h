@@ -43,6 +43,10 @@ struct Side {
   const Exception* exceptions = nullptr;      ///< [panels][ExceptionsOf(k)]
 };
 
+/// Whether kernels read coded weights faster than plain ones here, and no slower with many rows: on
+/// AVX-512, where there are registers enough.
+bool IsFaster();
+
 /// Whether an [n, k] matrix can be coded: of whole panels and records.
 bool HasForm(std::int64_t n, std::int64_t k);
 /// Room for exceptions in a panel of k inputs: one weight in 512, in whole vectors.
@@ -68,16 +72,40 @@ constexpr int PlaceInHalf(int input, int output) {
   return output / 4 * 16 + input / 2 * 8 + output % 4 * 2 + (input % 2 == 0 ? 1 : 0);
 }
 
-/// Calls flip(input - first, output, bits) for the exceptions among inputs [first, first + count)
-/// of a panel of k: `bits` are to be flipped in the upper byte.
-template <class Flip>
-void ForExceptions(const Exception* exceptions, std::int64_t k, std::int64_t first,
-                   std::int64_t count, Flip flip) {
-  for (std::int64_t i = 0; i < ExceptionsOf(k); ++i) {
-    const std::int64_t place = std::int64_t{exceptions[i] >> 8} - first * 16;
-    if (place >= count * 16) return;
-    if (place >= 0) flip(place / 16, place % 16, static_cast<std::uint8_t>(exceptions[i]));
+/// The exceptions of a panel of k inputs, from input `first` on, which begins a half.
+class ExceptionCursor {
+ public:
+  ExceptionCursor() = default;
+  ExceptionCursor(const Exception* exceptions, std::int64_t k, std::int64_t first)
+      : next_(exceptions), end_(exceptions + ExceptionsOf(k)), first_(first) {
+    const auto begin = static_cast<Exception>(first * 16) << 8;
+    while (next_ != end_ && *next_ < begin) ++next_;
+    FindHalf();
   }
-}
+
+  /// The first input, counted from `first`, of the half that has the next exception; beyond all
+  /// inputs when there is none.
+  std::int64_t half() const { return half_; }
+  // Requires: there is a next one.
+  std::int64_t input_in_half() const { return *next_ >> 12 & 3; }
+  std::int64_t output() const { return *next_ >> 8 & 15; }
+  /// What is to be flipped in its upper byte.
+  std::uint32_t bits() const { return *next_ & 0xFF; }
+  void Advance() {
+    ++next_;
+    FindHalf();
+  }
+
+ private:
+  void FindHalf() {
+    const Exception next = next_ == end_ ? kNoException : *next_;
+    half_ = (next >> 12) / kHalfInputs * kHalfInputs - first_;
+  }
+
+  const Exception* next_ = nullptr;
+  const Exception* end_ = nullptr;
+  std::int64_t first_ = 0;
+  std::int64_t half_ = 0;
+};
 
 }  // namespace moesaic::kernels::bf16_code

@@ -4,10 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
+#include "kernels/bf16_code-inl.h"
 #include "kernels/bf16_tile.h"
 #include "kernels/flush_subnormals.h"
 #include "kernels/packed_matrix.h"
@@ -43,19 +43,24 @@ HWY_INLINE void PrefetchWeights(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 /// Rows of a tile: rows x panels accumulators, plus weights and a broadcast, fill the register file
 /// (32 registers; 16 on AVX2).
-#if HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_NEON
 inline constexpr int kMaxTileRows = 6;
 inline constexpr int TilePanels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 #elif HWY_TARGET <= HWY_AVX3
 inline constexpr int kMaxTileRows = 12;
 inline constexpr int TilePanels(int rows) { return rows <= 6 ? 4 : 2; }
-#elif HWY_TARGET == HWY_NEON
-inline constexpr int kMaxTileRows = 6;
-inline constexpr int TilePanels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 #else
 inline constexpr int kMaxTileRows = 2;
 inline constexpr int TilePanels(int) { return 1; }
 #endif
+template <class W>
+constexpr int PanelsOf(int rows) {
+  return TilePanels(rows);
+}
+
+/// Whether tiles read coded weights as they are. With fewer registers they are widened into a
+/// buffer first, which takes longer than to read plain ones.
+inline constexpr bool kTilesReadCoded = kMaxTileRows == 12;
 
 /// Rows of one work item: they share the widening of its weights.
 inline constexpr std::int64_t kBlockRows = 8 * kMaxTileRows;
@@ -119,62 +124,35 @@ HWY_INLINE WeightChunk<float> Widen(const WeightChunk<W>& chunk, std::int64_t pa
   return {buffer, kChunk * kPanel, chunk.scales, chunk.scale_stride};
 }
 
-/// A record in f32, [8][16], but for exceptions.
-HWY_INLINE void WidenRecord(const std::uint8_t* record, const std::uint8_t* upper_bytes,
-                            float* to) {
-  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
-#if HWY_TARGET == HWY_SCALAR
-  for (int input = 0; input < bf16_code::kRecordInputs; ++input) {
-    for (int output = 0; output < kPanel; ++output) {
-      *to++ = base::BF16ToF32(bf16_code::DecodeOne(record, upper_bytes, nullptr, 0, input, output));
-    }
+HWY_INLINE void PrefetchRecord(const std::uint8_t* record) {
+  for (std::int64_t line = 0; line < bf16_code::kRecordBytes; line += 64) {
+    PrefetchWeights(record + line + kPrefetchInputs * PackedMatrix::kPanel * 3 / 2);
   }
-#else
-  const hn::Repartition<std::uint8_t, DF> d8;
-  const hn::Repartition<std::uint16_t, DF> d16;
-  const auto upper_of = hn::LoadDup128(d8, upper_bytes);
-  const auto keep = hn::Set(DU(), 0xFFFF0000u);
-  // Each lane of pairs: an earlier input's weight above a later one's.
-  const auto store = [&](hn::Vec<DU> pairs, float* out) HWY_ATTR {
-    StoreF32(hn::BitCast(DF(), hn::And(pairs, keep)), out);
-    StoreF32(hn::BitCast(DF(), hn::ShiftLeft<16>(pairs)), out + kPanel);
-  };
-  constexpr auto kStep = static_cast<std::int64_t>(kVectorLanes * sizeof(float));
-  for (std::int64_t half = 0; half < 2; ++half) {
-    for (std::int64_t at = 0; at < bf16_code::kHalfBytes; at += kStep) {
-      const auto lower = hn::LoadU(d8, record + half * bf16_code::kHalfBytes + at);
-      const auto both = hn::LoadU(d8, record + bf16_code::kNumbersAt + at);
-      const auto second = hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, both)));
-      const auto number = hn::And(half == 0 ? both : second, hn::Set(d8, 15));
-      const auto upper = hn::TableLookupBytes(upper_of, number);
-      float* const out = to + half * bf16_code::kHalfInputs * kPanel + at / 4;
-      store(hn::BitCast(DU(), hn::InterleaveLower(d8, lower, upper)), out);
-      store(hn::BitCast(DU(), hn::InterleaveUpper(d8, lower, upper)), out + 2 * kPanel);
-    }
-  }
-#endif
 }
 
 HWY_INLINE WeightChunk<float> Widen(const WeightChunk<CodedBf16>& chunk, std::int64_t panels,
                                     std::int64_t count, float* buffer) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  constexpr std::int64_t kHalf = bf16_code::kHalfInputs;
   for (std::int64_t p = 0; p < panels; ++p) {
     const std::uint8_t* record = chunk.records + p * chunk.panel_stride;
-    float* const to = buffer + p * kChunk * kPanel;
-    for (std::int64_t i = 0; i < count; i += bf16_code::kRecordInputs) {
-      for (std::int64_t line = 0; line < bf16_code::kRecordBytes; line += 64) {
-        PrefetchWeights(record + line + kPrefetchInputs * kPanel * 3 / 2);
+    auto exceptions = chunk.Exceptions(p);
+    float* to = buffer + p * kChunk * kPanel;
+    for (std::int64_t k = 0; k < count; k += kHalf, to += kHalf * kPanel) {
+      const std::int64_t half = k / kHalf % 2;
+      if (half == 0) PrefetchRecord(record);
+      for (std::size_t v = 0; v < kVectorsPer16; ++v) {
+        HalfPairs weights = LoadHalf(record, half, v, chunk.side.upper_bytes);
+        if (HWY_UNLIKELY(exceptions.half() == k)) weights = WithExceptions(weights, v, exceptions);
+        float* const out = to + v * kVectorLanes;
+        StoreF32(weights.Input<0>(), out);
+        StoreF32(weights.Input<1>(), out + kPanel);
+        StoreF32(weights.Input<2>(), out + 2 * kPanel);
+        StoreF32(weights.Input<3>(), out + 3 * kPanel);
       }
-      WidenRecord(record, chunk.side.upper_bytes, to + i * kPanel);
-      record += bf16_code::kRecordBytes;
+      while (HWY_UNLIKELY(exceptions.half() == k)) exceptions.Advance();
+      if (half == 1) record += bf16_code::kRecordBytes;
     }
-    bf16_code::ForExceptions(chunk.ExceptionsOf(p), chunk.inputs, chunk.first_input, count,
-                             [&](std::int64_t input, std::int64_t output, std::uint8_t flipped) {
-                               std::uint32_t bits;
-                               std::memcpy(&bits, to + input * kPanel + output, sizeof(bits));
-                               bits ^= std::uint32_t{flipped} << 24;
-                               std::memcpy(to + input * kPanel + output, &bits, sizeof(bits));
-                             });
   }
   return {buffer, kChunk * kPanel, nullptr, 0};
 }
@@ -220,12 +198,68 @@ HWY_INLINE void MultiplyTile(const WeightChunk<W>& w, const float* x, std::int64
   }
 }
 
+/// Decoded weights take registers too.
+template <>
+constexpr int PanelsOf<CodedBf16>(int rows) {
+  return rows <= 5 ? 4 : 2;
+}
+
+/// sum[r][p] += x[r] times input kInput of weights[p], for all rows and panels.
+template <int kInput, int kRows, int kPanels>
+HWY_INLINE void AddInput(const HalfPairs (&weights)[kPanels], const float* x,
+                         VF (&sum)[kRows][kPanels]) {
+  VF wide[kPanels];
+  MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) wide[p] = weights[p].template Input<kInput>();
+  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+    const VF value = hn::Set(DF(), x[r * kChunk + kInput]);
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) sum[r][p] = Fma(value, wide[p], sum[r][p]);
+  }
+}
+
+/// The same for coded weights, where kTilesReadCoded: a vector is a panel's 16 outputs.
+template <int kRows, int kPanels>
+HWY_INLINE void MultiplyTile(const WeightChunk<CodedBf16>& w, const float* x, std::int64_t count,
+                             float* acc) {
+  constexpr std::int64_t kPanel = PackedMatrix::kPanel;
+  VF sum[kRows][kPanels];
+  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+      sum[r][p] = LoadF32(acc + r * kGroupOutputs + p * kPanel);
+    }
+  }
+  bf16_code::ExceptionCursor exceptions[kPanels];
+  MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) exceptions[p] = w.Exceptions(p);
+  for (std::int64_t k = 0; k < count; k += bf16_code::kHalfInputs) {
+    const std::int64_t half = k / bf16_code::kHalfInputs % 2;
+    HalfPairs weights[kPanels];
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+      const std::uint8_t* const record =
+          w.records + p * w.panel_stride + k / bf16_code::kRecordInputs * bf16_code::kRecordBytes;
+      if (half == 0) PrefetchRecord(record);
+      weights[p] = LoadHalf(record, half, 0, w.side.upper_bytes);
+      if (HWY_UNLIKELY(exceptions[p].half() == k)) {
+        weights[p] = WithExceptions(weights[p], 0, exceptions[p]);
+        while (exceptions[p].half() == k) exceptions[p].Advance();
+      }
+    }
+    AddInput<0>(weights, x + k, sum);
+    AddInput<1>(weights, x + k, sum);
+    AddInput<2>(weights, x + k, sum);
+    AddInput<3>(weights, x + k, sum);
+  }
+  MOESAIC_UNROLL for (int r = 0; r < kRows; ++r) {
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
+      StoreF32(sum[r][p], acc + r * kGroupOutputs + p * kPanel);
+    }
+  }
+}
+
 /// All `panels` of a group for a tile of kRows rows.
 template <int kRows, class W>
 HWY_NOINLINE void MultiplyRows(const WeightChunk<W>& w, std::int64_t panels, const float* x,
                                std::int64_t count, float* acc) {
   constexpr std::int64_t kPanel = PackedMatrix::kPanel;
-  constexpr int kPanels = TilePanels(kRows);
+  constexpr int kPanels = PanelsOf<W>(kRows);
   std::int64_t p = 0;
   for (; p + kPanels <= panels; p += kPanels) {
     MultiplyTile<kRows, kPanels>(w.From(p), x, count, acc + p * kPanel);
@@ -290,14 +324,14 @@ HWY_NOINLINE void MultiplyGroupOf(const PackedMatrix& w, std::int64_t first_pane
                                   std::int64_t panels, const X* const* rows, std::int64_t m,
                                   float* acc) {
   HWY_ALIGN float buffer[kGroupPanels * kChunk * PackedMatrix::kPanel];
-  constexpr bool kCoded = std::is_same_v<W, CodedBf16>;
-  const bool widen = kCoded || (m > kWidenOnceRows && !std::is_same_v<W, float>);
+  constexpr bool kTilesRead = kTilesReadCoded || !std::is_same_v<W, CodedBf16>;
+  const bool widen = !kTilesRead || (m > kWidenOnceRows && !std::is_same_v<W, float>);
   for (std::int64_t k = 0; k < w.k(); k += kChunk) {
     const std::int64_t count = std::min(kChunk, w.k() - k);
     const WeightChunk<W> chunk = ChunkOf<W>(w, first_panel, k);
     if (widen) {
       MultiplyChunk(Widen(chunk, panels, count, buffer), panels, rows, m, k, count, acc);
-    } else if constexpr (!kCoded) {
+    } else if constexpr (kTilesRead) {
       MultiplyChunk(chunk, panels, rows, m, k, count, acc);
     }
   }

@@ -165,30 +165,13 @@ struct PairLoader<std::uint8_t, kPanels> {
 template <int kPanels>
 struct PairLoader<CodedBf16, kPanels> {
   __m512i upper_of;
-  /// Of each panel, the next exception and the first input of its half.
-  const bf16_code::Exception* next[kPanels];
-  std::int64_t next_input[kPanels];
+  bf16_code::ExceptionCursor exceptions[kPanels];
 
   inline __attribute__((always_inline)) explicit PairLoader(const WeightChunk<CodedBf16>& w) {
     // Four times over, since a lookup takes two bits of what follows a number too.
     upper_of = _mm512_broadcast_i32x4(
         _mm_loadu_si128(reinterpret_cast<const __m128i*>(w.side.upper_bytes)));
-    const auto begin = static_cast<std::uint32_t>(w.first_input * PackedMatrix::kPanel) << 8;
-    const __m512i begins = _mm512_set1_epi32(static_cast<int>(begin));
-    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) {
-      next[p] = w.ExceptionsOf(p);
-      for (int earlier = 16; earlier == 16 && next[p] != w.ExceptionsOf(p + 1);
-           next[p] += earlier) {
-        earlier = __builtin_popcount(_mm512_cmplt_epu32_mask(_mm512_loadu_si512(next[p]), begins));
-      }
-      Find(w, p);
-    }
-  }
-  inline __attribute__((always_inline)) void Find(const WeightChunk<CodedBf16>& w, int p) {
-    constexpr std::int64_t kHalf = bf16_code::kHalfInputs;
-    const bool none = next[p] == w.ExceptionsOf(p + 1);
-    const std::int64_t place = none ? bf16_code::kNoException >> 8 : *next[p] >> 8;
-    next_input[p] = place / PackedMatrix::kPanel / kHalf * kHalf - w.first_input;
+    MOESAIC_UNROLL for (int p = 0; p < kPanels; ++p) exceptions[p] = w.Exceptions(p);
   }
   inline __attribute__((always_inline)) void Load(const WeightChunk<CodedBf16>& w, int panel,
                                                   std::int64_t input, __m512i* pairs) {
@@ -204,25 +187,22 @@ struct PairLoader<CodedBf16, kPanels> {
     const __m512i upper = _mm512_permutexvar_epi8(numbers, upper_of);
     pairs[0] = _mm512_unpacklo_epi8(lower, upper);
     pairs[1] = _mm512_unpackhi_epi8(lower, upper);
-    if (next_input[panel] == input) [[unlikely]]
-      Flip(w, panel, input, pairs);
+    if (exceptions[panel].half() == input) [[unlikely]]
+      Flip(exceptions[panel], pairs);
   }
   /// A load of some hundreds comes here. Inline and without memory: a call would save all
   /// registers.
-  inline __attribute__((always_inline)) void Flip(const WeightChunk<CodedBf16>& w, int panel,
-                                                  std::int64_t input, __m512i* pairs) {
-    while (next_input[panel] == input) {
-      const bf16_code::Exception exception = *next[panel]++;
-      const std::uint32_t place = exception >> 8 & 63;
-      const std::uint32_t later = place / 16 % 2;  // the lower half of a pair
+  static inline __attribute__((always_inline)) void Flip(bf16_code::ExceptionCursor& cursor,
+                                                         __m512i* pairs) {
+    for (const std::int64_t here = cursor.half(); cursor.half() == here; cursor.Advance()) {
+      const std::int64_t input = cursor.input_in_half();
       const __m512i bits =
-          _mm512_set1_epi32(static_cast<int>((exception & 0xFF) << (later ? 8 : 24)));
-      const std::uint32_t lane = 1u << place % 16;
-      const auto first = static_cast<__mmask16>(place < 32 ? lane : 0);
-      const auto second = static_cast<__mmask16>(place < 32 ? 0 : lane);
+          _mm512_set1_epi32(static_cast<int>(cursor.bits() << (input % 2 == 0 ? 24 : 8)));
+      const auto lane = static_cast<std::uint32_t>(1) << cursor.output();
+      const auto first = static_cast<__mmask16>(input < 2 ? lane : 0);
+      const auto second = static_cast<__mmask16>(input < 2 ? 0 : lane);
       pairs[0] = _mm512_mask_xor_epi32(pairs[0], first, pairs[0], bits);
       pairs[1] = _mm512_mask_xor_epi32(pairs[1], second, pairs[1], bits);
-      Find(w, panel);
     }
   }
 };

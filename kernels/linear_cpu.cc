@@ -79,6 +79,8 @@ void LinearAll(const LinearArgs& args, base::TensorView workspace, base::Compute
   });
 }
 
+bool TilesReadCoded() { return kTilesReadCoded; }
+
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace moesaic::kernels
@@ -87,10 +89,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moesaic::kernels {
 HWY_EXPORT(LinearAll);
+HWY_EXPORT(TilesReadCoded);
 
 void cpu::Run(const LinearArgs& args, base::TensorView workspace, base::ComputePool& pool) {
   HWY_DYNAMIC_DISPATCH(LinearAll)(args, workspace, pool);
 }
+
+bool bf16_code::IsFaster() { return HWY_DYNAMIC_DISPATCH(TilesReadCoded)(); }
 
 }  // namespace moesaic::kernels
 #endif  // HWY_ONCE

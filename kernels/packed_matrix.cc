@@ -11,7 +11,6 @@
 #include "base/dtype.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "kernels/bf16_tile.h"
 #include "kernels/int8.h"
 
 namespace moesaic::kernels {
@@ -220,11 +219,6 @@ absl::Status Invalid(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("pack: ", what));
 }
 
-bool WantsCode(PackedMatrix::Bf16Layout layout) {
-  if (layout == PackedMatrix::Bf16Layout::kFaster) return Bf16DotTiles() != nullptr;
-  return layout == PackedMatrix::Bf16Layout::kCoded;
-}
-
 absl::StatusOr<base::Buffer> MoveTo(base::Device device, base::Buffer host) {
   MOESAIC_ASSIGN_OR_RETURN(base::Buffer moved, base::Buffer::Allocate(host.bytes(), device));
   if (host.bytes() > 0) {
@@ -352,7 +346,9 @@ absl::StatusOr<PackedMatrix> PackedMatrix::Pack(absl::Span<const WeightSource> s
     if (s.n > 0) checked.push_back(s);
   }
   const bool on_host = device.kind == base::DeviceKind::kCpu;
-  if (storage == DType::kBF16 && on_host && bf16_code::HasForm(n, k) && WantsCode(layout)) {
+  const bool code =
+      layout == Bf16Layout::kCoded || (layout == Bf16Layout::kFaster && bf16_code::IsFaster());
+  if (code && storage == DType::kBF16 && on_host && bf16_code::HasForm(n, k)) {
     MOESAIC_ASSIGN_OR_RETURN(PackedMatrix coded, Allocate(n, k, storage, /*coded=*/true));
     if (PackCoded(checked, n, k, coded.data_.As<std::uint8_t>(), coded.beside_.As<std::uint8_t>(),
                   pool)) {

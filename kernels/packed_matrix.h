@@ -45,7 +45,7 @@ class PackedMatrix {
   /// Inputs that share an fp8 scale, as in the checkpoints, or an i8 scale.
   static constexpr std::int64_t kScaleBlock = 128;
 
-  /// How bf16 storage is laid out; kFaster codes where this CPU computes faster so.
+  /// How bf16 storage is laid out; kFaster codes where bf16_code::IsFaster().
   enum class Bf16Layout { kFaster, kPlain, kCoded };
 
   PackedMatrix() = default;

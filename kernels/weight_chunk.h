@@ -36,13 +36,13 @@ struct WeightChunk<CodedBf16> {
   static constexpr const float* scales = nullptr;
   static constexpr std::int64_t scale_stride = 0;
 
-  const bf16_code::Exception* ExceptionsOf(std::int64_t p) const {
-    return side.exceptions + p * bf16_code::ExceptionsOf(inputs);
+  bf16_code::ExceptionCursor Exceptions(std::int64_t p) const {
+    return {side.exceptions + p * bf16_code::ExceptionsOf(inputs), inputs, first_input};
   }
   WeightChunk From(std::int64_t p) const {
     WeightChunk from = *this;
     from.records += p * panel_stride;
-    from.side.exceptions = ExceptionsOf(p);
+    from.side.exceptions += p * bf16_code::ExceptionsOf(inputs);
     return from;
   }
 };

@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=8:${ASAN_OPTIONS:-}
+export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=2:${ASAN_OPTIONS:-}
 export UBSAN_OPTIONS=print_stacktrace=1
 build=build/fuzz
 # An input that takes minutes or much memory is a finding: what is read is a few kilobytes. (Minutes,

@@ -71,11 +71,14 @@ TEST(Bf16CodeTest, ExceptionsAreFoundByTheirInputs) {
   exceptions[2] = at(9, 0);
   exceptions[3] = at(63, 1);
   std::vector<std::array<std::int64_t, 3>> found;
-  ForExceptions(exceptions.data(), 64, 8, 2,
-                [&](std::int64_t input, std::int64_t output, std::uint8_t bits) {
-                  found.push_back({input, output, bits});
-                });
+  ExceptionCursor cursor(exceptions.data(), 64, 8);
+  for (; cursor.half() < 4; cursor.Advance()) {
+    found.push_back({cursor.half() + cursor.input_in_half(), cursor.output(), cursor.bits()});
+  }
   EXPECT_EQ(found, (std::vector<std::array<std::int64_t, 3>>{{0, 15, 8}, {1, 0, 9}}));
+  EXPECT_EQ(cursor.half(), 52);
+  cursor.Advance();
+  EXPECT_GE(cursor.half(), 64);
 }
 
 TEST(Bf16CodeTest, TheMostFrequentAreNumbered) {

@@ -136,6 +136,25 @@ TEST_F(PackedCacheTest, EveryDamageIsNoticedAndOverwritten) {
   }
 }
 
+TEST_F(PackedCacheTest, AFileThatDeniesItsLayoutIsNotUsed) {
+  const auto cache = Open();
+  const auto experts = Experts({.compute = base::DType::kBF16});
+  Save(*cache, Key(1, 0), experts);
+  const bool coded = experts->front().gate_up.coded();
+  {
+    std::fstream file(Files().at(0), std::ios::in | std::ios::out | std::ios::binary);
+    std::string header(4096, '\0');
+    file.read(header.data(), static_cast<std::streamsize>(header.size()));
+    const std::size_t at = header.find(coded ? " coded\n" : " plain\n");
+    ASSERT_NE(at, header.npos);
+    file.seekp(static_cast<std::streamoff>(at));
+    file << (coded ? " plain\n" : " coded\n");
+  }
+  EXPECT_EQ(LoadStatus(*cache, Key(1, 0)).code(), absl::StatusCode::kDataLoss);
+  Save(*cache, Key(1, 0), experts);
+  EXPECT_TRUE(LoadStatus(*cache, Key(1, 0)).ok());
+}
+
 TEST_F(PackedCacheTest, OthersFilesAreNotUsed) {
   const auto cache = Open();
   Save(*cache, Key(1, 0), Experts({.compute = base::DType::kF32}));
