@@ -5,7 +5,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "http/exchange_state.h"
+#include "http/growing_body.h"
 #include "http/server.h"
 
 namespace moesaic::http {
@@ -49,7 +49,7 @@ class Connection final : public ExchangeOutput, public std::enable_shared_from_t
   void Drop() override;
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using Parser = boost::beast::http::request_parser<GrowingBody>;
   enum class Phase { kIdle, kHeader, kBody, kAnswering, kLingering, kClosed };
   /// Bytes on their way out; `charge` of them count against the stream's buffer.
   struct Outgoing {

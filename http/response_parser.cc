@@ -2,13 +2,13 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "http/growing_body.h"
 #include "http/last_chunk.h"
 #include "http/sse.h"
 
@@ -28,7 +28,7 @@ constexpr std::size_t kMaxPendingBytes = 2 * kMaxHeaderBytes;
 struct ResponseParser::State {
   Body body;
   std::size_t max_body_bytes;
-  bhttp::response_parser<bhttp::string_body> parser;
+  bhttp::response_parser<GrowingBody> parser;
   SseParser events;
   std::string pending;
   std::size_t header_bytes = 0;  // taken by the parser, while there is no end of it

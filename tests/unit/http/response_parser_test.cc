@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/strings.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -58,6 +59,20 @@ TEST(ResponseParserTest, WhatIsNoStreamIsBounded) {
     ResponseParser parser(body, 3);
     EXPECT_EQ(Feed(parser, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n1234", 1000, events).code(),
               absl::StatusCode::kResourceExhausted);
+  }
+}
+
+TEST(ResponseParserTest, AnAnnouncedLengthTakesNoMemory) {
+  for (const std::string_view type : {"text/plain", "text/event-stream"}) {
+    ResponseParser parser(ResponseParser::Body::kEvents, 100);
+    std::vector<std::string> events;
+    ASSERT_TRUE(Feed(parser,
+                     absl::StrCat("HTTP/1.1 200 OK\r\ncontent-type: ", base::ToAbsl(type),
+                                  "\r\ncontent-length: 888888888888888889\r\n\r\ndata: one\n\n"),
+                     1000, events)
+                    .ok());
+    EXPECT_EQ(events.size(), type == "text/plain" ? 0u : 1u);
+    EXPECT_EQ(parser.FeedEnd().code(), absl::StatusCode::kUnavailable);
   }
 }
 
