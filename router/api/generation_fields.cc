@@ -78,7 +78,7 @@ absl::Status ReadReplay(const Json& value, std::vector<std::int32_t>& out) {
     return bad;
   }
   out.resize(bytes.size() / sizeof(std::int32_t));
-  std::memcpy(out.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
   return absl::OkStatus();
 }
 

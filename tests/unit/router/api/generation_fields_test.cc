@@ -109,6 +109,12 @@ TEST(GenerationFieldsTest, ReadsGoodValues) {
   EXPECT_THAT(fields.replay_routed_experts, ElementsAre(1, 2));
 }
 
+TEST(GenerationFieldsTest, AnEmptyReplayReplaysNothing) {
+  GenerationFields fields;
+  EXPECT_TRUE(Read("replay_routed_experts", "\"\"", fields).ok());
+  EXPECT_THAT(fields.replay_routed_experts, testing::IsEmpty());
+}
+
 TEST(GenerationFieldsTest, NullIsAbsent) {
   GenerationFields fields;
   for (const char* name : {"max_tokens", "temperature", "stop", "seed", "stream", "logit_bias"}) {
