@@ -29,7 +29,7 @@ class SqliteDatabase final : public SqlDatabase {
     sqlite3_busy_timeout(database_, kBusyTimeoutMs);
     if (access == SqlAccess::kRead) return absl::OkStatus();
     // A log of its own lets `moesaic usage` read meanwhile; FULL syncs it at every commit.
-    MOESAIC_RETURN_IF_ERROR(SqlDatabase::Execute("PRAGMA journal_mode = WAL").status());
+    MOESAIC_RETURN_IF_ERROR(KeepLog());
     return SqlDatabase::Execute("PRAGMA synchronous = FULL").status();
   }
 
@@ -56,6 +56,19 @@ class SqliteDatabase final : public SqlDatabase {
   }
 
  private:
+  /// Two processes that turn a new database over to its log at once do not wait for each other:
+  /// SQLite tells one of them at once that the database is locked, whatever its timeout.
+  absl::Status KeepLog() {
+    constexpr int kPauseMs = 10;
+    absl::Status status = SqlDatabase::Execute("PRAGMA journal_mode = WAL").status();
+    for (int waited = 0; sqlite3_errcode(database_) == SQLITE_BUSY && waited < kBusyTimeoutMs;
+         waited += kPauseMs) {
+      sqlite3_sleep(kPauseMs);
+      status = SqlDatabase::Execute("PRAGMA journal_mode = WAL").status();
+    }
+    return status;
+  }
+
   static int Bind(sqlite3_stmt* statement, int index, const SqlValue& value) {
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
       return sqlite3_bind_int64(statement, index, *integer);
