@@ -33,7 +33,8 @@ std::unique_ptr<PackedCache> OpenCache(const ExpertStore::Options& options,
                          .identity = absl::StrCat(
                              "checkpoint ", options.fingerprint, "\nunit size ", options.unit_size,
                              "\ncompute dtype ", name(options.compute_dtype), "\nweight dtype ",
-                             options.weight_dtype ? name(*options.weight_dtype) : "as stored"),
+                             options.weight_dtype ? name(*options.weight_dtype) : "as stored",
+                             "\nbf16 weights ", kernels::bf16_code::IsFaster() ? "coded" : "plain"),
                          .max_bytes = options.cache_bytes > 0 ? options.cache_bytes : all_units});
   if (cache.ok()) return *std::move(cache);
   base::LogWarning("starting without a cache of packed units: ", cache.status().ToString());

@@ -60,13 +60,11 @@ class SqliteDatabase final : public SqlDatabase {
   /// SQLite tells one of them at once that the database is locked, whatever its timeout.
   absl::Status KeepLog() {
     constexpr int kPauseMs = 10;
-    absl::Status status = SqlDatabase::Execute("PRAGMA journal_mode = WAL").status();
-    for (int waited = 0; sqlite3_errcode(database_) == SQLITE_BUSY && waited < kBusyTimeoutMs;
-         waited += kPauseMs) {
+    for (int waited = 0;; waited += kPauseMs) {
+      const absl::Status status = SqlDatabase::Execute("PRAGMA journal_mode = WAL").status();
+      if (sqlite3_errcode(database_) != SQLITE_BUSY || waited >= kBusyTimeoutMs) return status;
       sqlite3_sleep(kPauseMs);
-      status = SqlDatabase::Execute("PRAGMA journal_mode = WAL").status();
     }
-    return status;
   }
 
   static int Bind(sqlite3_stmt* statement, int index, const SqlValue& value) {
