@@ -141,7 +141,7 @@ Result ToJsonFilter(Runtime& runtime, const Value& input, const CallArguments& c
   style.ensure_ascii = arguments.BoolOr(0, false);
   MOESAIC_ASSIGN_OR_RETURN(style.indent, ReadIndent(arguments, 1));
   style.sort_keys = arguments.BoolOr(3, false);
-  if (style.indent) style.item_separator = ",";
+  if (style.indent) style.item_separator = ',';
   if (!arguments.IsAbsent(2)) {
     const Value& pair = *arguments.Find(2);
     if (!pair.is_sequence() || pair.AsItems().size() != 2 || !pair.AsItems()[0].is_string() ||
