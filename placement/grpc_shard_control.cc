@@ -15,12 +15,14 @@ namespace {
 /// A load reads weights from whatever storage there is; a shard that died is noticed by keepalive
 /// long before. Half an hour is 180 GB at 100 MB/s.
 constexpr std::chrono::minutes kMoveTimeout{30};
-/// Addresses of shards that left are dropped when the map has grown to this.
+/// Addresses without a call in flight are dropped when the map has grown to this.
 constexpr std::size_t kMaxChannels = 4096;
 
 }  // namespace
 
-/// A call in flight owns itself until gRPC has completed it.
+/// A call in flight owns itself until gRPC has completed it. It holds a channel, and the last
+/// channel of a process joins gRPC's callback threads as it goes: so those pass the call on to the
+/// loop while `channels_` has the channel still.
 template <typename Request, typename Response>
 struct GrpcShardControl::Call {
   grpc::ClientContext context;
@@ -51,16 +53,19 @@ bool GrpcShardControl::Begin(grpc::ClientContext& context) {
   return true;
 }
 
-void GrpcShardControl::End(grpc::ClientContext& context) {
+void GrpcShardControl::End(const grpc::ClientContext& context, absl::AnyInvocable<void()> rest) {
   base::MutexLock lock(mutex_);
   std::erase(in_flight_, &context);
+  loop_.PostCompletion(std::move(rest));
   if (in_flight_.empty()) idle_.NotifyAll();
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> GrpcShardControl::ChannelTo(
     const std::string& address) {
   if (const auto found = channels_.find(address); found != channels_.end()) return found->second;
-  if (channels_.size() >= kMaxChannels) channels_.clear();  // calls in flight keep theirs
+  if (channels_.size() >= kMaxChannels) {
+    std::erase_if(channels_, [](const auto& kept) { return kept.second.use_count() == 1; });
+  }
   MOESAIC_ASSIGN_OR_RETURN(auto channel, rpc::MakeChannel(address, {}));
   channels_[address] = channel;
   return channel;
@@ -81,9 +86,10 @@ void GrpcShardControl::Run(const std::string& address, base::PlacementEpoch epoc
   call->context.set_deadline(std::chrono::system_clock::now() + kMoveTimeout);
   *call->request.mutable_epoch() = EpochToProto(epoch);
   UnitsToProto(units, *call->request.mutable_units());
-  start(*call, [this, call](const grpc::Status& status) {
-    loop_.PostCompletion([call, status = rpc::FromGrpcStatus(status)] { call->done(status); });
-    End(call->context);
+  start(*call, [this, call](const grpc::Status& status) mutable {
+    const grpc::ClientContext& context = call->context;
+    End(context,
+        [call = std::move(call), status = rpc::FromGrpcStatus(status)] { call->done(status); });
   });
 }
 

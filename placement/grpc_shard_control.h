@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "base/loop.h"
 #include "base/mutex.h"
 #include "placement/shard_control.h"
@@ -43,7 +44,8 @@ class GrpcShardControl final : public ShardControl {
            const std::vector<UnitKey>& units, Done done, Start start);
   /// Notes a call in flight so that CancelAll reaches it; false when cancelled already.
   bool Begin(grpc::ClientContext& context);
-  void End(grpc::ClientContext& context);
+  /// Forgets the call and posts `rest`, which owns it, to the loop.
+  void End(const grpc::ClientContext& context, absl::AnyInvocable<void()> rest);
 
   base::Loop& loop_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
