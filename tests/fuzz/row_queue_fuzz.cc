@@ -34,7 +34,7 @@ std::vector<std::pair<std::string, std::string>> HealthyFiles(const RowQueue::Op
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const moesaic::fuzz::ScratchFolder folder;
   static const RowQueue::Options options{
-      .directory = folder.Path("queue"), .max_bytes = 1 << 16, .segment_bytes = 128};
+      .directory = folder.Path("queue"), .max_bytes = 1 << 12, .segment_bytes = 128};
   static const auto& healthy = *new auto(HealthyFiles(options));
   std::filesystem::remove_all(options.directory);
   std::filesystem::create_directory(options.directory);
@@ -65,6 +65,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     MOESAIC_CHECK((*queue)->Deliver(*batch).ok());
   }
   MOESAIC_CHECK(last == "after" && (*queue)->records() == 0);
-  MOESAIC_CHECK((*queue)->Append(std::string(60'000, 'x')).ok());  // all of the room is free again
+  MOESAIC_CHECK((*queue)->Append(std::string(3'800, 'x')).ok());  // all of the room is free again
   return 0;
 }
