@@ -34,11 +34,11 @@ build=build/fuzz
 limits=(-timeout=300 -rss_limit_mb=2048 -malloc_limit_mb=1024)
 # Bytes of an input: what holds every case of the format. Longer ones only take longer.
 declare -A length=(
-  [addresses]=128 [api_request]=2048 [chat_template]=2048 [checkpoint_index]=128 [config]=2048 [dispatch_answer]=512
-  [dispatch_call]=512 [dispatch_engine]=512 [dispatch_router]=512 [flags]=256
-  [generation_config]=512 [http_request]=384 [http_response]=512 [json_reader]=512
-  [placement]=512 [price_list]=1024 [regex]=256 [remembered_files]=512 [row_queue]=256
-  [safetensors_header]=512 [sse]=512 [tokenizer_file]=3072 [tokenizer_text]=256 [utf8]=128)
+  [addresses]=128 [api_request]=2048 [chat_template]=2048 [checkpoint_index]=128 [config]=2048
+  [dispatch_answer]=512 [dispatch_call]=512 [dispatch_engine]=512 [dispatch_router]=512 [flags]=256
+  [generation_config]=512 [http_request]=384 [http_response]=512 [json_reader]=512 [placement]=512
+  [price_list]=1024 [regex]=256 [remembered_files]=512 [row_queue]=256 [safetensors_header]=512
+  [sse]=512 [tokenizer_file]=3072 [tokenizer_text]=256 [utf8]=128)
 # The entropic schedule spends more time on its statistics of the inputs than on running them.
 search=(-entropic=0 -reload=0 -print_final_stats=1)
 
