@@ -28,7 +28,7 @@ namespace asio = boost::asio;
 namespace bhttp = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::size_t kReadBytes = 16 << 10;
+constexpr std::size_t kSocketReadBytes = 16 << 10;
 // What may wait in the buffer to be parsed beside a header: a read of Beast's.
 constexpr std::size_t kParseBytes = 64 << 10;
 // A client that sends 100 MB before it reads gets to see its 413; one that never stops does not
@@ -138,7 +138,7 @@ void Connection::Watch() {
   // disconnect is then noticed by the next write.
   if (watching_ || buffer_.size() > 0) return;
   watching_ = true;
-  socket_.async_read_some(buffer_.prepare(kReadBytes),
+  socket_.async_read_some(buffer_.prepare(kSocketReadBytes),
                           [self = shared_from_this()](error_code error, std::size_t bytes) {
                             self->watching_ = false;
                             if (self->phase_ == Phase::kClosed) return;
@@ -447,7 +447,7 @@ void Connection::Linger() {
 }
 
 void Connection::LingerRead() {
-  socket_.async_read_some(buffer_.prepare(kReadBytes),
+  socket_.async_read_some(buffer_.prepare(kSocketReadBytes),
                           [self = shared_from_this()](error_code error, std::size_t bytes) {
                             if (self->phase_ == Phase::kClosed) return;
                             self->lingered_bytes_ += bytes;

@@ -16,7 +16,7 @@
 namespace moesaic::model {
 namespace {
 
-using StepPtr = std::shared_ptr<const NormalizerStep>;
+using NormalizerStepPtr = std::shared_ptr<const NormalizerStep>;
 
 // Text that a step may put in for one match, and what all steps may grow a text to: both far above
 // what real tokenizers do, low enough that no tokenizer.json can exhaust memory.
@@ -144,7 +144,7 @@ std::optional<char32_t> MapNmt(char32_t c) {
   return space ? U' ' : c;
 }
 
-StepPtr MakePlainStep(std::string_view type) {
+NormalizerStepPtr MakePlainStep(std::string_view type) {
   if (type == "NFC") return std::make_shared<UnicodeStep>(NormalizationForm::kNfc);
   if (type == "NFD") return std::make_shared<UnicodeStep>(NormalizationForm::kNfd);
   if (type == "NFKC") return std::make_shared<UnicodeStep>(NormalizationForm::kNfkc);
@@ -156,14 +156,14 @@ StepPtr MakePlainStep(std::string_view type) {
   return nullptr;
 }
 
-absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<StepPtr>& steps) {
+absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<NormalizerStepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string type, spec.Type());
   if (type == "Sequence") {
     return spec["normalizers"].ForEachComponent(depth, [&steps](const JsonSpec& part, int depth) {
       return AppendSteps(part, depth, steps);
     });
   }
-  if (StepPtr step = MakePlainStep(type)) {
+  if (NormalizerStepPtr step = MakePlainStep(type)) {
     steps.push_back(std::move(step));
     return absl::OkStatus();
   }

@@ -14,7 +14,7 @@
 namespace moesaic::model {
 namespace {
 
-using StepPtr = std::shared_ptr<const PreTokenizerStep>;
+using PreTokenizerStepPtr = std::shared_ptr<const PreTokenizerStep>;
 
 // openai/gpt-2 src/encoder.py.
 constexpr std::string_view kGpt2Pattern =
@@ -164,19 +164,19 @@ class MetaspaceRewrite final : public RewriteStep {
 };
 
 absl::Status AppendRegexSplit(absl::StatusOr<Regex> pattern, SplitBehavior behavior,
-                              std::vector<StepPtr>& steps, bool invert = false) {
+                              std::vector<PreTokenizerStepPtr>& steps, bool invert = false) {
   MOESAIC_RETURN_IF_ERROR(pattern.status());
   steps.push_back(std::make_shared<RegexSplit>(*std::move(pattern), behavior, invert));
   return absl::OkStatus();
 }
 
-absl::Status AppendSplitStep(const JsonSpec& spec, std::vector<StepPtr>& steps) {
+absl::Status AppendSplitStep(const JsonSpec& spec, std::vector<PreTokenizerStepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const SplitBehavior behavior, ParseSplitBehavior(spec["behavior"]));
   MOESAIC_ASSIGN_OR_RETURN(const bool invert, spec["invert"].BoolOr(false));
   return AppendRegexSplit(ParsePattern(spec["pattern"]), behavior, steps, invert);
 }
 
-absl::Status AppendByteLevel(const JsonSpec& spec, std::vector<StepPtr>& steps) {
+absl::Status AppendByteLevel(const JsonSpec& spec, std::vector<PreTokenizerStepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const bool add_prefix_space, spec["add_prefix_space"].BoolOr(true));
   MOESAIC_ASSIGN_OR_RETURN(const bool use_regex, spec["use_regex"].BoolOr(true));
   if (add_prefix_space) steps.push_back(std::make_shared<SpacePrefix>());
@@ -201,7 +201,7 @@ absl::StatusOr<PrependScheme> ParsePrependScheme(const JsonSpec& spec) {
   return spec["prepend_scheme"].Error(absl::StrCat("unknown scheme '", scheme, "'"));
 }
 
-absl::Status AppendMetaspace(const JsonSpec& spec, std::vector<StepPtr>& steps) {
+absl::Status AppendMetaspace(const JsonSpec& spec, std::vector<PreTokenizerStepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string replacement, ReadCharacter(spec["replacement"]));
   MOESAIC_ASSIGN_OR_RETURN(const PrependScheme scheme, ParsePrependScheme(spec));
   MOESAIC_ASSIGN_OR_RETURN(const bool split, spec["split"].BoolOr(true));
@@ -210,7 +210,7 @@ absl::Status AppendMetaspace(const JsonSpec& spec, std::vector<StepPtr>& steps) 
   return AppendRegexSplit(Regex::Literal(replacement), SplitBehavior::kMergedWithNext, steps);
 }
 
-absl::Status AppendPunctuation(const JsonSpec& spec, std::vector<StepPtr>& steps) {
+absl::Status AppendPunctuation(const JsonSpec& spec, std::vector<PreTokenizerStepPtr>& steps) {
   SplitBehavior behavior = SplitBehavior::kIsolated;
   if (spec.Has("behavior")) {
     MOESAIC_ASSIGN_OR_RETURN(behavior, ParseSplitBehavior(spec["behavior"]));
@@ -219,17 +219,17 @@ absl::Status AppendPunctuation(const JsonSpec& spec, std::vector<StepPtr>& steps
   return absl::OkStatus();
 }
 
-absl::Status AppendWhitespace(std::vector<StepPtr>& steps) {
+absl::Status AppendWhitespace(std::vector<PreTokenizerStepPtr>& steps) {
   return AppendRegexSplit(Regex::Compile(kWordPattern), SplitBehavior::kRemoved, steps,
                           /*invert=*/true);
 }
 
-absl::Status AppendDelimiter(const JsonSpec& spec, std::vector<StepPtr>& steps) {
+absl::Status AppendDelimiter(const JsonSpec& spec, std::vector<PreTokenizerStepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string delimiter, ReadCharacter(spec["delimiter"]));
   return AppendRegexSplit(Regex::Literal(delimiter), SplitBehavior::kRemoved, steps);
 }
 
-absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<StepPtr>& steps) {
+absl::Status AppendSteps(const JsonSpec& spec, int depth, std::vector<PreTokenizerStepPtr>& steps) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string type, spec.Type());
   if (type == "Sequence") {
     return spec["pretokenizers"].ForEachComponent(depth, [&steps](const JsonSpec& part, int depth) {

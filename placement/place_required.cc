@@ -13,7 +13,7 @@ namespace {
 
 /// Times nearer than this are equal: sums in another order differ by their rounding.
 constexpr double kTimeTolerance = 1e-6;
-constexpr int kMaxPasses = 4;
+constexpr int kMaxRequiredPasses = 4;
 /// Above any conflict of SpreadRule.
 constexpr int kNowhere = 4;
 
@@ -75,7 +75,7 @@ std::vector<std::string> RequiredPlacer::Place() {
   for (std::uint32_t level = 1; level <= problem_.replicas; ++level) Fill(level);
   // A replica that moves makes room, perhaps for one that could not move before.
   bool moved = plan_.domains().nodes > 1;
-  for (int pass = 0; moved && pass < kMaxPasses; ++pass) {
+  for (int pass = 0; moved && pass < kMaxRequiredPasses; ++pass) {
     moved = false;
     for (std::uint32_t unit = 0; unit < problem_.units(); ++unit) moved |= Separate(unit);
   }

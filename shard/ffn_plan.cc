@@ -5,15 +5,15 @@
 namespace moesaic::shard {
 namespace {
 
-/// An assignment whose expert is held, before grouping.
-struct Assignment {
+/// A row of a held expert, before grouping.
+struct ExpertRow {
   std::uint32_t expert;
   kernels::ExpertEntry entry;
 };
 
-/// Lays out the slots of one work and appends its assignments.
+/// Lays out the slots of one work and appends its rows of experts.
 void AddWork(const Work& work, const HeldUnits& held, std::uint32_t layer_begin,
-             std::uint32_t unit_size, FfnPlan& plan, std::vector<Assignment>& assignments) {
+             std::uint32_t unit_size, FfnPlan& plan, std::vector<ExpertRow>& expert_rows) {
   const rpc::Dispatch& dispatch = work.dispatch;
   FfnPlan::Part part{
       .row_begin = plan.rows, .slot_begin = plan.slots(), .slot_count = 0, .missing_units = {}};
@@ -30,7 +30,7 @@ void AddWork(const Work& work, const HeldUnits& held, std::uint32_t layer_begin,
       plan.slot_row.push_back(row);
       plan.slot_unit.push_back(unit);
     }
-    assignments.push_back({.expert = dispatch.expert_id[i],
+    expert_rows.push_back({.expert = dispatch.expert_id[i],
                            .entry = {.row = static_cast<std::int32_t>(part.row_begin + row),
                                      .slot = static_cast<std::int32_t>(plan.slots() - 1),
                                      .weight = dispatch.weight[i],
@@ -45,16 +45,16 @@ void AddWork(const Work& work, const HeldUnits& held, std::uint32_t layer_begin,
 }
 
 /// Counting sort by expert; stable, so entries of an expert stay in slot order.
-void GroupByExpert(const std::vector<Assignment>& assignments, const HeldUnits& held,
+void GroupByExpert(const std::vector<ExpertRow>& expert_rows, const HeldUnits& held,
                    std::uint32_t layer_begin, const placement::ExpertTopology& topology,
                    FfnPlan& plan) {
   std::vector<std::uint32_t> ends(topology.experts_per_layer + 1, 0);
-  for (const Assignment& assignment : assignments) ++ends[assignment.expert + 1];
+  for (const ExpertRow& expert_row : expert_rows) ++ends[expert_row.expert + 1];
   for (std::uint32_t e = 0; e < topology.experts_per_layer; ++e) ends[e + 1] += ends[e];
-  plan.entries.resize(assignments.size());
+  plan.entries.resize(expert_rows.size());
   std::vector<std::uint32_t> next = ends;  // next[e]: where the next entry of expert e goes
-  for (const Assignment& assignment : assignments) {
-    plan.entries[next[assignment.expert]++] = assignment.entry;
+  for (const ExpertRow& expert_row : expert_rows) {
+    plan.entries[next[expert_row.expert]++] = expert_row.entry;
   }
   for (std::uint32_t e = 0; e < topology.experts_per_layer; ++e) {
     if (ends[e] == ends[e + 1]) continue;
@@ -75,11 +75,11 @@ FfnPlan PlanBatch(absl::Span<const Work> works, const HeldUnits& held,
   if (works.empty()) return plan;
   const std::uint32_t layer_begin =
       topology.NumberOf({works.front().dispatch.layer, base::UnitId(0)});
-  std::vector<Assignment> assignments;
+  std::vector<ExpertRow> expert_rows;
   for (const Work& work : works) {
-    AddWork(work, held, layer_begin, topology.unit_size, plan, assignments);
+    AddWork(work, held, layer_begin, topology.unit_size, plan, expert_rows);
   }
-  GroupByExpert(assignments, held, layer_begin, topology, plan);
+  GroupByExpert(expert_rows, held, layer_begin, topology, plan);
   return plan;
 }
 

@@ -12,7 +12,7 @@
 namespace moesaic::model::jinja {
 namespace {
 
-using Result = absl::StatusOr<bool>;
+using TestResult = absl::StatusOr<bool>;
 
 bool IsDefined(const Value& value) { return !value.is_undefined(); }
 bool IsUndefined(const Value& value) { return value.is_undefined(); }
@@ -33,13 +33,13 @@ bool IsCallable(const Value& value) { return value.is_object() && value.AsObject
 bool Never(const Value&) { return false; }
 
 template <bool (*kPredicate)(const Value&)>
-Result Plain(Runtime&, const Value& input, const CallArguments& call) {
+TestResult Plain(Runtime&, const Value& input, const CallArguments& call) {
   MOESAIC_RETURN_IF_ERROR(BoundArguments::Bind("test", call, {}).status());
   return kPredicate(input);
 }
 
 template <CompareOperator kOperator>
-Result Comparing(Runtime& runtime, const Value& input, const CallArguments& call) {
+TestResult Comparing(Runtime& runtime, const Value& input, const CallArguments& call) {
   MOESAIC_ASSIGN_OR_RETURN(const auto arguments, BoundArguments::Bind("test", call, {"other"}));
   MOESAIC_ASSIGN_OR_RETURN(const Value other, arguments.Get(0));
   return Compare(runtime, kOperator, input, other);
@@ -51,7 +51,7 @@ absl::StatusOr<std::int64_t> Remainder(Runtime& runtime, const Value& input, con
   return value.AsFloat() == 0 ? 0 : 1;
 }
 
-Result DivisibleBy(Runtime& runtime, const Value& input, const CallArguments& call) {
+TestResult DivisibleBy(Runtime& runtime, const Value& input, const CallArguments& call) {
   MOESAIC_ASSIGN_OR_RETURN(const auto arguments,
                            BoundArguments::Bind("divisibleby", call, {"num"}));
   MOESAIC_ASSIGN_OR_RETURN(const Value by, arguments.Get(0));
@@ -59,38 +59,38 @@ Result DivisibleBy(Runtime& runtime, const Value& input, const CallArguments& ca
   return remainder == 0;
 }
 
-Result Even(Runtime& runtime, const Value& input, const CallArguments&) {
+TestResult Even(Runtime& runtime, const Value& input, const CallArguments&) {
   MOESAIC_ASSIGN_OR_RETURN(const std::int64_t remainder, Remainder(runtime, input, Value::Int(2)));
   return remainder == 0;
 }
 
-Result Odd(Runtime& runtime, const Value& input, const CallArguments&) {
+TestResult Odd(Runtime& runtime, const Value& input, const CallArguments&) {
   MOESAIC_ASSIGN_OR_RETURN(const std::int64_t remainder, Remainder(runtime, input, Value::Int(2)));
   return remainder != 0;
 }
 
-Result SameAs(Runtime& runtime, const Value& input, const CallArguments& call) {
+TestResult SameAs(Runtime& runtime, const Value& input, const CallArguments& call) {
   MOESAIC_ASSIGN_OR_RETURN(const auto arguments, BoundArguments::Bind("sameas", call, {"other"}));
   MOESAIC_ASSIGN_OR_RETURN(const Value other, arguments.Get(0));
   if (input.TypeName() != other.TypeName()) return false;
   return Equals(runtime, input, other);
 }
 
-Result LowerTest(Runtime& runtime, const Value& input, const CallArguments&) {
+TestResult LowerTest(Runtime& runtime, const Value& input, const CallArguments&) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string text, ToText(runtime, input));
   return Lower(text) == text && Upper(text) != text;
 }
 
-Result UpperTest(Runtime& runtime, const Value& input, const CallArguments&) {
+TestResult UpperTest(Runtime& runtime, const Value& input, const CallArguments&) {
   MOESAIC_ASSIGN_OR_RETURN(const std::string text, ToText(runtime, input));
   return Upper(text) == text && Lower(text) != text;
 }
 
-Result FilterTest(Runtime&, const Value& input, const CallArguments&) {
+TestResult FilterTest(Runtime&, const Value& input, const CallArguments&) {
   return input.is_string() && FindFilter(input.AsString()) != nullptr;
 }
 
-Result TestTest(Runtime&, const Value& input, const CallArguments&) {
+TestResult TestTest(Runtime&, const Value& input, const CallArguments&) {
   return input.is_string() && FindTest(input.AsString()) != nullptr;
 }
 

@@ -49,7 +49,7 @@ absl::Status ReadNeutral(const Json& value, CompletionFields&) {
   return UnsupportedUnlessNeutral(value);
 }
 
-constexpr Field<CompletionFields> kFields[] = {
+constexpr Field<CompletionFields> kCompletionFields[] = {
     {"prompt", ReadPrompt},
     {"echo", [](const Json& v, CompletionFields& f) { return ReadBool(v, f.request.echo); }},
     {"logprobs", ReadLogprobs},
@@ -66,7 +66,8 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(const Json& body) {
   CompletionRequest& request = fields.request;
   for (const auto& [name, value] : body.items()) {
     bool known = false;
-    MOESAIC_RETURN_IF_ERROR(ReadField<CompletionFields>(kFields, name, value, fields, known));
+    MOESAIC_RETURN_IF_ERROR(
+        ReadField<CompletionFields>(kCompletionFields, name, value, fields, known));
     MOESAIC_RETURN_IF_ERROR(ReadGenerationField(name, value, request, known));
     if (!known) ++request.unknown_fields;
   }

@@ -100,7 +100,7 @@ absl::Status ReadNeutral(const Json& value, GenerationFields&) {
 }
 
 using G = GenerationFields;
-constexpr Field<G> kFields[] = {
+constexpr Field<G> kGenerationFields[] = {
     {"model", [](const Json& v, G& f) { return ReadString(v, f.model); }},
     {"n", [](const Json& v, G& f) { return ReadInt(v, 1, 128, f.n); }},
     {"stream", [](const Json& v, G& f) { return ReadBool(v, f.stream); }},
@@ -138,7 +138,7 @@ constexpr Field<G> kFields[] = {
 
 absl::Status ReadGenerationField(std::string_view name, const Json& value, GenerationFields& fields,
                                  bool& known) {
-  return ReadField<GenerationFields>(kFields, name, value, fields, known);
+  return ReadField<GenerationFields>(kGenerationFields, name, value, fields, known);
 }
 
 absl::Status CheckGenerationFields(const GenerationFields& fields) {

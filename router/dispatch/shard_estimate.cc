@@ -8,7 +8,7 @@ namespace moesaic::router {
 namespace {
 
 /// Weight of one answer in an average.
-constexpr double kSmoothing = 0.2;
+constexpr double kEstimateSmoothing = 0.2;
 /// A queue seen this long ago is half forgotten.
 constexpr absl::Duration kQueueHalfLife = absl::Milliseconds(50);
 /// So is the way there, which one answer cannot make longer than this factor: else a shard that has
@@ -30,7 +30,7 @@ constexpr absl::Duration kHedgeCeiling = absl::Seconds(2);
 double Micros(absl::Duration duration) { return absl::ToDoubleMicroseconds(duration); }
 
 void Average(double value, double& average) {
-  average = average == 0 ? value : (1 - kSmoothing) * average + kSmoothing * value;
+  average = average == 0 ? value : (1 - kEstimateSmoothing) * average + kEstimateSmoothing * value;
 }
 
 }  // namespace
@@ -42,8 +42,8 @@ int ShardEstimate::SizeClass(std::uint32_t rows) {
 void ShardEstimate::OnAnswer(const Answer& answer, absl::Duration now) {
   LaneEstimate& seen = lane(answer.lane);
   seen.round_trips[SizeClass(answer.rows)].Add(answer.round_trip);
-  seen.queue_wait_us =
-      (1 - kSmoothing) * seen.queue_wait_us + kSmoothing * Micros(answer.queue_wait);
+  seen.queue_wait_us = (1 - kEstimateSmoothing) * seen.queue_wait_us +
+                       kEstimateSmoothing * Micros(answer.queue_wait);
   seen.heard = now;
   const double way = Micros(answer.round_trip - answer.queue_wait - answer.compute);
   const double most = seen.way_us == 0 ? way : kWayGrowth * seen.way_us;

@@ -1,18 +1,10 @@
 // moesaic: the command line. Each subcommand has a file of its own.
 
-#include <cstdio>
-
 #include "base/log.h"
 #include "services/cli/commands.h"
 #include "services/process.h"
 
 namespace moesaic::services {
-
-int Fail(const char* command, const std::string& message) {
-  std::fprintf(stderr, "moesaic %s: %s\n", command, message.c_str());
-  return kExitFailure;
-}
-
 namespace {
 
 int Main(int argc, char** argv) {

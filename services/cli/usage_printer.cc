@@ -21,7 +21,7 @@ using monitoring::UsageKey;
 using monitoring::UsageLine;
 using monitoring::UsageReport;
 using monitoring::UsageSum;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 /// Enough for what one request costs; sums stay readable.
 std::string Number(double value) { return absl::StrFormat("%.10g", value); }
@@ -38,11 +38,13 @@ std::vector<std::pair<const char*, std::string>> KeyColumns(const UsageSum& sum,
   return columns;
 }
 
-Json ToJson(const Money& money) { return money ? Json(*money) : Json(nullptr); }
+OrderedJson ToJson(const Money& money) {
+  return money ? OrderedJson(*money) : OrderedJson(nullptr);
+}
 
 /// Every figure of a line: what JSON and CSV print.
-Json LineJson(const UsageLine& line, const std::set<UsageKey>& keys) {
-  Json json = Json::object();
+OrderedJson LineJson(const UsageLine& line, const std::set<UsageKey>& keys) {
+  OrderedJson json = OrderedJson::object();
   for (const auto& [name, value] : KeyColumns(line.sum, keys)) json[name] = value;
   json["requests"] = line.sum.requests;
   json["not_ok"] = line.sum.failed;
@@ -67,7 +69,7 @@ std::string Quoted(const std::string& text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
-std::string CsvCell(const Json& value) {
+std::string CsvCell(const OrderedJson& value) {
   if (value.is_null()) return "";
   if (value.is_string()) return Quoted(value.get<std::string>());
   return value.is_number_integer() ? absl::StrCat(value.get<std::int64_t>())
@@ -75,13 +77,13 @@ std::string CsvCell(const Json& value) {
 }
 
 /// Rows with the same keys, as CSV; the header alone when there are none.
-std::string Csv(const Json& header_of, const std::vector<Json>& rows) {
+std::string Csv(const OrderedJson& header_of, const std::vector<OrderedJson>& rows) {
   std::vector<std::string> names;
   for (const auto& [name, value] : header_of.items()) names.push_back(name);
   std::string text = absl::StrJoin(names, ",") + "\n";
-  for (const Json& row : rows) {
+  for (const OrderedJson& row : rows) {
     std::vector<std::string> cells;
-    for (const Json& value : row) cells.push_back(CsvCell(value));
+    for (const OrderedJson& value : row) cells.push_back(CsvCell(value));
     absl::StrAppend(&text, absl::StrJoin(cells, ","), "\n");
   }
   return text;
@@ -124,14 +126,16 @@ std::string FocusTime(absl::Time time) {
 }
 
 /// A FOCUS row of one day. Tenant and model may be empty: the row is nobody's.
-Json FocusRow(absl::CivilDay day, const UsageLine& line) {
+OrderedJson FocusRow(absl::CivilDay day, const UsageLine& line) {
   const absl::CivilMonth month(day);
   const UsageSum& sum = line.sum;
-  const Json cost = ToJson(CostOf(line, line.full_cost()));
-  const Json tokens = sum.prompt_tokens + sum.generated_tokens;
+  const OrderedJson cost = ToJson(CostOf(line, line.full_cost()));
+  const OrderedJson tokens = sum.prompt_tokens + sum.generated_tokens;
   const bool idle = sum.requests == 0;
-  const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
-  Json tags = Json::object();
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? OrderedJson() : OrderedJson(text);
+  };
+  OrderedJson tags = OrderedJson::object();
   if (!sum.tenant.empty()) tags["tenant"] = sum.tenant;
   if (!sum.model.empty()) tags["model"] = sum.model;
   return {{"BilledCost", cost},
@@ -141,20 +145,20 @@ Json FocusRow(absl::CivilDay day, const UsageLine& line) {
           {"BillingPeriodEnd", FocusTime(absl::FromCivil(month + 1, absl::UTCTimeZone()))},
           {"BillingPeriodStart", FocusTime(absl::FromCivil(month, absl::UTCTimeZone()))},
           {"ChargeCategory", "Usage"},
-          {"ChargeClass", Json()},
+          {"ChargeClass", OrderedJson()},
           {"ChargeDescription",
            idle ? "Nodes on a day without requests" : absl::StrCat("Inference of ", sum.model)},
           {"ChargeFrequency", "Usage-Based"},
           {"ChargePeriodEnd", FocusTime(absl::FromCivil(day + 1, absl::UTCTimeZone()))},
           {"ChargePeriodStart", FocusTime(absl::FromCivil(day, absl::UTCTimeZone()))},
-          {"ConsumedQuantity", idle ? Json() : tokens},
-          {"ConsumedUnit", idle ? Json() : Json("tokens")},
+          {"ConsumedQuantity", idle ? OrderedJson() : tokens},
+          {"ConsumedUnit", idle ? OrderedJson() : OrderedJson("tokens")},
           {"ContractedCost", cost},
           {"EffectiveCost", cost},
           {"InvoiceIssuerName", "Moesaic"},
           {"ListCost", cost},
-          {"PricingQuantity", idle ? Json() : tokens},
-          {"PricingUnit", idle ? Json() : Json("tokens")},
+          {"PricingQuantity", idle ? OrderedJson() : tokens},
+          {"PricingUnit", idle ? OrderedJson() : OrderedJson("tokens")},
           {"ProviderName", "Moesaic"},
           {"PublisherName", "Moesaic"},
           {"ResourceId", or_null(sum.model)},
@@ -216,13 +220,13 @@ std::string UsageTable(const UsageReport& report, const std::set<UsageKey>& keys
 }
 
 std::string UsageCsv(const UsageReport& report, const std::set<UsageKey>& keys) {
-  std::vector<Json> rows;
+  std::vector<OrderedJson> rows;
   for (const UsageLine& line : report.lines) rows.push_back(LineJson(line, keys));
   return Csv(LineJson({}, keys), rows);
 }
 
 std::string UsageJson(const UsageReport& report, const std::set<UsageKey>& keys) {
-  Json root = {{"lines", Json::array()}, {"totals", Json::array()}};
+  OrderedJson root = {{"lines", OrderedJson::array()}, {"totals", OrderedJson::array()}};
   for (const UsageLine& line : report.lines) root["lines"].push_back(LineJson(line, keys));
   for (const Reconciliation& total : report.totals) {
     root["totals"].push_back({{"currency", total.currency},
@@ -237,7 +241,7 @@ std::string UsageJson(const UsageReport& report, const std::set<UsageKey>& keys)
 }
 
 std::string UsageFocus(const UsageReport& report) {
-  std::vector<Json> rows;
+  std::vector<OrderedJson> rows;
   const auto add = [&rows](const std::string& name, const UsageLine& line) {
     absl::CivilDay day;
     if (absl::ParseCivilTime(name, &day)) rows.push_back(FocusRow(day, line));

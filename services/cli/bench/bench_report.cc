@@ -9,7 +9,7 @@
 namespace moesaic::services {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 double PerSecond(std::int64_t count, const LoadResult& result) {
   const double wall_s = absl::ToDoubleSeconds(result.wall);
@@ -102,21 +102,22 @@ std::string Remarks(const LoadResult& result) {
   return text;
 }
 
-Json SummaryJson(const Samples& samples) {
+OrderedJson SummaryJson(const Samples& samples) {
   const Summary summary = samples.Summarize();
-  Json json = {{"count", summary.count}};
+  OrderedJson json = {{"count", summary.count}};
   const std::pair<const char*, double> figures[] = {{"p50", summary.p50},
                                                     {"p90", summary.p90},
                                                     {"p99", summary.p99},
                                                     {"max", summary.max},
                                                     {"mean", summary.mean}};
-  for (const auto& [name, value] : figures) json[name] = summary.count > 0 ? Json(value) : Json();
+  for (const auto& [name, value] : figures)
+    json[name] = summary.count > 0 ? OrderedJson(value) : OrderedJson();
   return json;
 }
 
-Json StageJson(const LoadResult& result) {
+OrderedJson StageJson(const LoadResult& result) {
   const LoadStage& stage = result.stage;
-  Json json = {{"mode", stage.arrivals ? "open" : "closed"}};
+  OrderedJson json = {{"mode", stage.arrivals ? "open" : "closed"}};
   if (stage.arrivals) {
     json["rate"] = stage.arrivals->rate;
     json["burst"] = stage.arrivals->burst;
@@ -128,7 +129,7 @@ Json StageJson(const LoadResult& result) {
   json["requests_ok"] = result.ok;
   json["requests_failed"] = result.failed;
   json["interrupted"] = result.interrupted;
-  json["failures"] = Json::object();
+  json["failures"] = OrderedJson::object();
   for (const auto& [kind, failure] : result.failures) {
     json["failures"][kind] = {{"count", failure.count}, {"example", failure.example}};
   }
@@ -181,19 +182,19 @@ std::string BenchTable(const BenchReport& report) {
 
 nlohmann::ordered_json BenchJson(const BenchReport& report) {
   const BenchTarget& target = report.target;
-  Json json = {{"tool", "moesaic bench"},
-               {"version", report.version},
-               {"started", report.started},
-               {"url", target.base_url},
-               {"endpoint", target.chat ? "chat" : "completions"},
-               {"model", target.model},
-               {"prompt_form", target.form == PromptForm::kIds ? "ids" : "text"},
-               {"prompt_length", report.prompt_length},
-               {"output_length", report.output_length},
-               {"shared_prefix_tokens", report.shared_prefix},
-               {"ignore_eos", report.ignore_eos},
-               {"seed", report.seed}};
-  json["stages"] = Json::array();
+  OrderedJson json = {{"tool", "moesaic bench"},
+                      {"version", report.version},
+                      {"started", report.started},
+                      {"url", target.base_url},
+                      {"endpoint", target.chat ? "chat" : "completions"},
+                      {"model", target.model},
+                      {"prompt_form", target.form == PromptForm::kIds ? "ids" : "text"},
+                      {"prompt_length", report.prompt_length},
+                      {"output_length", report.output_length},
+                      {"shared_prefix_tokens", report.shared_prefix},
+                      {"ignore_eos", report.ignore_eos},
+                      {"seed", report.seed}};
+  json["stages"] = OrderedJson::array();
   for (const LoadResult& result : report.stages) json["stages"].push_back(StageJson(result));
   return json;
 }

@@ -17,7 +17,7 @@
 namespace moesaic::http {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 class ClientTest : public testing::Test {
  protected:

@@ -18,7 +18,7 @@
 namespace moesaic::http {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 class Heard : public ConcurrentClient::Observer {
  public:

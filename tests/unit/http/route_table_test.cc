@@ -6,8 +6,8 @@
 namespace moesaic::http {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 RouteTable Table() {
   RouteTable routes;

@@ -9,7 +9,7 @@
 namespace moesaic::http {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 std::vector<std::string> Parse(const std::vector<std::string>& pieces) {
   SseParser parser;

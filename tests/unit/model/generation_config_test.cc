@@ -11,13 +11,13 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr char kPath[] = "dir/generation_config.json";
+constexpr char kGenerationConfigPath[] = "dir/generation_config.json";
 constexpr char kQwen3[] = R"({"bos_token_id": 151643, "do_sample": true,
   "eos_token_id": [151645, 151643], "pad_token_id": 151643, "temperature": 0.6, "top_k": 20,
   "top_p": 0.95, "transformers_version": "4.51.0"})";
 
 TEST(GenerationConfigTest, ReadsWhatIsThere) {
-  const auto config = ParseGenerationConfig(kQwen3, kPath);
+  const auto config = ParseGenerationConfig(kQwen3, kGenerationConfigPath);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->do_sample, true);
   EXPECT_EQ(config->temperature, 0.6f);
@@ -30,15 +30,15 @@ TEST(GenerationConfigTest, ReadsWhatIsThere) {
 }
 
 TEST(GenerationConfigTest, EmptyObjectLeavesAllOpen) {
-  const auto config = ParseGenerationConfig("{}", kPath);
+  const auto config = ParseGenerationConfig("{}", kGenerationConfigPath);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->do_sample, std::nullopt);
   EXPECT_TRUE(config->eos_token_ids.empty());
 }
 
 TEST(GenerationConfigTest, NoLimitOnTopKIsZero) {
-  EXPECT_EQ(ParseGenerationConfig(R"({"top_k": -1})", kPath)->top_k, 0);
-  EXPECT_EQ(ParseGenerationConfig(R"({"top_k": 0})", kPath)->top_k, 0);
+  EXPECT_EQ(ParseGenerationConfig(R"({"top_k": -1})", kGenerationConfigPath)->top_k, 0);
+  EXPECT_EQ(ParseGenerationConfig(R"({"top_k": 0})", kGenerationConfigPath)->top_k, 0);
 }
 
 TEST(GenerationConfigTest, BadValuesNameFileAndKey) {
@@ -53,9 +53,10 @@ TEST(GenerationConfigTest, BadValuesNameFileAndKey) {
       {R"({"repetition_penalty": 0})", "repetition_penalty"},
   };
   for (const auto& [json, key] : cases) {
-    const absl::Status status = ParseGenerationConfig(json, kPath).status();
+    const absl::Status status = ParseGenerationConfig(json, kGenerationConfigPath).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << json;
-    EXPECT_TRUE(absl::StartsWith(status.message(), absl::string_view(kPath))) << status;
+    EXPECT_TRUE(absl::StartsWith(status.message(), absl::string_view(kGenerationConfigPath)))
+        << status;
     EXPECT_TRUE(absl::StrContains(status.message(), key)) << status;
   }
 }
@@ -63,9 +64,10 @@ TEST(GenerationConfigTest, BadValuesNameFileAndKey) {
 TEST(GenerationConfigTest, EveryTruncationIsAnErrorThatNamesTheFile) {
   const std::string json = kQwen3;
   for (std::size_t length = 0; length < json.size(); ++length) {
-    const absl::Status status = ParseGenerationConfig(json.substr(0, length), kPath).status();
+    const absl::Status status =
+        ParseGenerationConfig(json.substr(0, length), kGenerationConfigPath).status();
     ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << length;
-    ASSERT_TRUE(absl::StartsWith(status.message(), kPath)) << status;
+    ASSERT_TRUE(absl::StartsWith(status.message(), kGenerationConfigPath)) << status;
   }
 }
 

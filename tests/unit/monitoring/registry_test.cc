@@ -12,9 +12,9 @@
 namespace moesaic::monitoring {
 namespace {
 
-using testing::HasSubstr;
-using testing::MatchesRegex;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
 
 TEST(RegistryTest, ExposesWhatWasRecorded) {
   Registry registry;

@@ -10,18 +10,10 @@
 namespace moesaic::router {
 namespace {
 
-constexpr absl::Duration kMark = absl::Hours(1000000);
 constexpr int kNewTokens = 8;
 
-/// Three requests, of which the second is marked by its deadline.
 std::vector<GenerationRequest> Requests() {
-  const std::vector<std::int32_t> prompt = GoldenFile("deepseek_v3").Ints("p2.input_ids");
-  std::vector<GenerationRequest> requests;
-  for (int i = 0; i < 3; ++i) {
-    requests.push_back(GreedyRequest({prompt.begin() + i, prompt.end()}, kNewTokens));
-  }
-  requests[1].deadline = kMark;
-  return requests;
+  return MarkedRequests(GoldenFile("deepseek_v3"), kNewTokens);
 }
 
 std::vector<float> Logprobs(const GenerationOutput& output) {

@@ -11,25 +11,12 @@
 namespace moesaic::router {
 namespace {
 
-constexpr absl::Duration kMark = absl::Hours(1000000);
-
-/// Three requests, of which the second is marked by its deadline.
-std::vector<GenerationRequest> Requests(const GoldenFile& golden) {
-  const std::vector<std::int32_t> prompt = golden.Ints("p2.input_ids");
-  std::vector<GenerationRequest> requests;
-  for (int i = 0; i < 3; ++i) {
-    requests.push_back(GreedyRequest({prompt.begin() + i, prompt.end()}, 8));
-  }
-  requests[1].deadline = kMark;
-  return requests;
-}
-
 /// The marked request fails with `code`; the others give what they give without it.
 void ExpectOnlyTheMarkedOneFails(RouterHarness& router, absl::StatusCode code) {
   const GoldenFile golden("olmoe");
   RouterHarness undisturbed("olmoe", {});
-  const std::vector<GenerationOutput> expected = undisturbed.Generate(Requests(golden));
-  const std::vector<GenerationOutput> outputs = router.Generate(Requests(golden));
+  const std::vector<GenerationOutput> expected = undisturbed.Generate(MarkedRequests(golden, 8));
+  const std::vector<GenerationOutput> outputs = router.Generate(MarkedRequests(golden, 8));
   EXPECT_EQ(outputs[1].last.status.code(), code) << outputs[1].last.status;
   EXPECT_TRUE(outputs[1].last.finished);
   for (const int i : {0, 2}) {

@@ -9,13 +9,13 @@
 namespace moesaic::router {
 namespace {
 
-struct Case {
+struct FiniteCase {
   base::DType dtype;
   std::uint32_t finite;                   ///< The largest finite value.
   std::vector<std::uint32_t> non_finite;  ///< Infinities and NaN of both signs.
 };
 
-const Case kCases[] = {
+const FiniteCase kFiniteCases[] = {
     {base::DType::kF32, 0x7F7FFFFF, {0x7F800000, 0xFF800000, 0x7FC00000, 0xFF800001}},
     {base::DType::kBF16, 0x7F7F, {0x7F80, 0xFF80, 0x7FC0, 0xFF81}},
     {base::DType::kF16, 0x7BFF, {0x7C00, 0xFC00, 0x7E00, 0xFC01}},
@@ -25,7 +25,7 @@ const Case kCases[] = {
 TEST(FiniteCheckTest, FindsOneBadElementAnywhere) {
   base::ComputePool pool(2);
   constexpr std::int64_t kElements = (std::int64_t{1} << 18) + 5;  // two chunks
-  for (const Case& c : kCases) {
+  for (const FiniteCase& c : kFiniteCases) {
     const std::size_t size = DTypeBytes(c.dtype);
     std::vector<std::byte> bytes(1 + kElements * size);
     const auto set = [&](std::int64_t i, std::uint32_t bits) {

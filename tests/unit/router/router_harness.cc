@@ -126,4 +126,14 @@ GenerationRequest GreedyRequest(std::vector<std::int32_t> prompt, int max_tokens
   return request;
 }
 
+std::vector<GenerationRequest> MarkedRequests(const GoldenFile& golden, int max_tokens) {
+  const std::vector<std::int32_t> prompt = golden.Ints("p2.input_ids");
+  std::vector<GenerationRequest> requests;
+  for (int i = 0; i < 3; ++i) {
+    requests.push_back(GreedyRequest({prompt.begin() + i, prompt.end()}, max_tokens));
+  }
+  requests[1].deadline = kMark;
+  return requests;
+}
+
 }  // namespace moesaic::router

@@ -83,4 +83,9 @@ std::string GoldenCheckpointDir(const std::string& checkpoint);
 /// A greedy request over a prompt that asks for log-probabilities and ignores EOS.
 GenerationRequest GreedyRequest(std::vector<std::int32_t> prompt, int max_tokens);
 
+/// The deadline by which a fault tells the request it is meant for.
+inline constexpr absl::Duration kMark = absl::Hours(1000000);
+/// Three greedy requests made of the golden's second prompt; the second has the deadline kMark.
+std::vector<GenerationRequest> MarkedRequests(const GoldenFile& golden, int max_tokens);
+
 }  // namespace moesaic::router

@@ -9,7 +9,7 @@
 namespace moesaic::services {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 struct Flags {
   int count = 1;

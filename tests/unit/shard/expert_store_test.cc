@@ -15,10 +15,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-UnitKey Key(std::uint32_t layer, std::uint32_t unit) {
-  return {base::LayerId(layer), base::UnitId(unit)};
-}
-
 class ExpertStoreTest : public ::testing::Test {
  protected:
   std::unique_ptr<ExpertStore> Make(std::uint32_t unit_size, std::uint64_t memory_bytes,

@@ -22,10 +22,6 @@ using ::testing::HasSubstr;
 
 constexpr std::uint64_t kPlenty = std::uint64_t{1} << 30;
 
-UnitKey Key(std::uint32_t layer, std::uint32_t unit) {
-  return {base::LayerId(layer), base::UnitId(unit)};
-}
-
 class PackedCacheTest : public ::testing::Test {
  protected:
   void SetUp() override {

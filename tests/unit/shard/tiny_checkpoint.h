@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/check.h"
 #include "model/checkpoint.h"
+#include "placement/view/topology.h"
 
 namespace moesaic::shard {
 
@@ -15,6 +17,10 @@ inline std::unique_ptr<model::Checkpoint> OpenTinyCheckpoint() {
   auto checkpoint = model::Checkpoint::Open(kTinyCheckpoint);
   MOESAIC_CHECK(checkpoint.ok());
   return *std::move(checkpoint);
+}
+
+inline placement::UnitKey Key(std::uint32_t layer, std::uint32_t unit) {
+  return {base::LayerId(layer), base::UnitId(unit)};
 }
 
 }  // namespace moesaic::shard

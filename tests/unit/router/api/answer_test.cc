@@ -13,8 +13,8 @@
 namespace moesaic::router {
 namespace {
 
-using testing::ElementsAre;
-using testing::SizeIs;
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
 
 class AnswerTest : public testing::Test {
  protected:

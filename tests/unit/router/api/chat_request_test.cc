@@ -9,9 +9,9 @@
 namespace moesaic::router {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
-absl::StatusOr<ChatRequest> Parse(const std::string& fields) {
+absl::StatusOr<ChatRequest> ParseChat(const std::string& fields) {
   return ParseChatRequest(
       Json::parse(R"({"messages":[{"role":"user","content":"hi"}])" + fields + "}"));
 }
@@ -33,7 +33,7 @@ TEST(ChatRequestTest, UnbuiltFieldsAreRefusedByName) {
       {"chat_template", "\"{{ x }}\""},
   };
   for (const auto& [name, value] : cases) {
-    const auto request = Parse(std::string(",\"") + name + "\":" + value);
+    const auto request = ParseChat(std::string(",\"") + name + "\":" + value);
     EXPECT_EQ(http::ErrorCodeOf(request.status()), "unsupported_parameter") << name;
     EXPECT_EQ(http::ParamOf(request.status()), name);
     EXPECT_EQ(http::HttpStatusOf(request.status()), 400);
@@ -41,7 +41,7 @@ TEST(ChatRequestTest, UnbuiltFieldsAreRefusedByName) {
 }
 
 TEST(ChatRequestTest, UnbuiltFieldsThatAskForNothingPass) {
-  const auto request = Parse(
+  const auto request = ParseChat(
       R"(,"tools":[],"tool_choice":"none","functions":null,"response_format":{"type":"text"},)"
       R"("parallel_tool_calls":true,"modalities":["text"])");
   EXPECT_TRUE(request.ok()) << request.status();
@@ -49,24 +49,25 @@ TEST(ChatRequestTest, UnbuiltFieldsThatAskForNothingPass) {
 }
 
 TEST(ChatRequestTest, UnknownFieldsAreCounted) {
-  EXPECT_EQ(Parse(R"(,"frobnicate":1,"store":true)")->unknown_fields, 2);
+  EXPECT_EQ(ParseChat(R"(,"frobnicate":1,"store":true)")->unknown_fields, 2);
 }
 
 TEST(ChatRequestTest, MaxCompletionTokensWins) {
-  EXPECT_EQ(Parse(R"(,"max_tokens":5,"max_completion_tokens":7)")->max_tokens, 7);
-  EXPECT_EQ(Parse(R"(,"max_tokens":5)")->max_tokens, 5);
-  EXPECT_EQ(Parse("")->max_tokens, std::nullopt);
-  EXPECT_EQ(http::ParamOf(Parse(R"(,"max_tokens":0)").status()), "max_tokens");
-  EXPECT_EQ(http::ParamOf(Parse(R"(,"max_completion_tokens":0)").status()),
+  EXPECT_EQ(ParseChat(R"(,"max_tokens":5,"max_completion_tokens":7)")->max_tokens, 7);
+  EXPECT_EQ(ParseChat(R"(,"max_tokens":5)")->max_tokens, 5);
+  EXPECT_EQ(ParseChat("")->max_tokens, std::nullopt);
+  EXPECT_EQ(http::ParamOf(ParseChat(R"(,"max_tokens":0)").status()), "max_tokens");
+  EXPECT_EQ(http::ParamOf(ParseChat(R"(,"max_completion_tokens":0)").status()),
             "max_completion_tokens");
 }
 
 TEST(ChatRequestTest, Logprobs) {
-  EXPECT_EQ(Parse("")->top_logprobs, std::nullopt);
-  EXPECT_EQ(Parse(R"(,"logprobs":true)")->top_logprobs, 0);
-  EXPECT_EQ(Parse(R"(,"logprobs":true,"top_logprobs":20)")->top_logprobs, 20);
-  EXPECT_EQ(http::ParamOf(Parse(R"(,"logprobs":true,"top_logprobs":21)").status()), "top_logprobs");
-  EXPECT_EQ(http::ParamOf(Parse(R"(,"top_logprobs":2)").status()), "top_logprobs");
+  EXPECT_EQ(ParseChat("")->top_logprobs, std::nullopt);
+  EXPECT_EQ(ParseChat(R"(,"logprobs":true)")->top_logprobs, 0);
+  EXPECT_EQ(ParseChat(R"(,"logprobs":true,"top_logprobs":20)")->top_logprobs, 20);
+  EXPECT_EQ(http::ParamOf(ParseChat(R"(,"logprobs":true,"top_logprobs":21)").status()),
+            "top_logprobs");
+  EXPECT_EQ(http::ParamOf(ParseChat(R"(,"top_logprobs":2)").status()), "top_logprobs");
 }
 
 TEST(ChatRequestTest, MessagesAreNormalised) {
@@ -114,7 +115,7 @@ TEST(ChatRequestTest, BadMessagesAreNamed) {
 }
 
 TEST(ChatRequestTest, ContinueFinalMessageNeedsAnAssistant) {
-  EXPECT_EQ(http::ParamOf(Parse(R"(,"continue_final_message":true)").status()),
+  EXPECT_EQ(http::ParamOf(ParseChat(R"(,"continue_final_message":true)").status()),
             "continue_final_message");
 }
 

@@ -15,7 +15,7 @@ namespace moesaic::router {
 namespace {
 
 using monitoring::RequestOutcome;
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 /// What a call reported; read it after the front end has stopped.
 struct Record final : monitoring::UsageSink {

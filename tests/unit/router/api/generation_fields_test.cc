@@ -10,9 +10,9 @@
 namespace moesaic::router {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Pair;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
 
 absl::Status Read(const std::string& name, const std::string& value, GenerationFields& fields) {
   bool known = false;

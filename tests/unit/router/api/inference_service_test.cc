@@ -19,8 +19,8 @@
 namespace moesaic::router {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class InferenceServiceTest : public testing::Test {
  protected:

@@ -10,7 +10,7 @@
 namespace moesaic::router {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::string ErrorOf(const std::string& body) {
   const auto json = ParseRequestBody(body);

@@ -8,8 +8,8 @@
 namespace moesaic::services {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 BenchReport Sweep() {
   BenchReport report;

@@ -6,8 +6,8 @@
 namespace moesaic::services {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 BenchReport MakeReport() {
   LoadResult result;

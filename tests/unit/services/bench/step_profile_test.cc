@@ -6,7 +6,7 @@
 namespace moesaic::services {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr std::string_view kMetrics = R"(# TYPE moesaic_steps_total counter
 moesaic_steps_total{step="prefill"} 2

@@ -13,7 +13,7 @@ namespace {
 
 using http::Exchange;
 using Json = nlohmann::json;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 /// A server that counts a token for each id, and two for each word and five for the prompt.
 class FindTargetTest : public testing::Test {
