@@ -8,6 +8,11 @@ target_include_directories(moesaic_flags INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_options(moesaic_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -ffp-contract=off -fno-omit-frame-pointer>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${MOESAIC_WERROR}>>:-Werror>)
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC takes a .cc file that is included for a header, where a type in the unnamed namespace is a fault.
+  target_compile_options(moesaic_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(moesaic_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety -Werror=thread-safety>)
@@ -26,6 +31,9 @@ endif()
 if(MOESAIC_SANITIZE_FLAGS)
   target_compile_options(moesaic_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:${MOESAIC_SANITIZE_FLAGS}>)
+  # A test's own code does without the two dearest checks: they are a third of its time to compile.
+  target_compile_options(moesaic_flags INTERFACE
+    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:$<TARGET_PROPERTY:MOESAIC_TEST>>>:-fno-sanitize=null,alignment>)
   target_link_options(moesaic_flags INTERFACE ${MOESAIC_SANITIZE_FLAGS})
 endif()
 
@@ -63,7 +71,8 @@ function(moesaic_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main moesaic_flags)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  set_target_properties(${name} PROPERTIES MOESAIC_TEST ON
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   foreach(label IN LISTS ARG_LABELS)
     if(NOT TARGET tests-${label})
       add_custom_target(tests-${label})  # builds every test that has the label
